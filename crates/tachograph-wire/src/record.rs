@@ -1,0 +1,112 @@
+//! Timed events inside the batch of a thread.
+//!
+//! [`Events`] is the hot loop of every reader: no allocation, no copying of payloads. Tables are in
+//! [`tables`](crate::tables).
+
+use crate::batch::Batch;
+use crate::cursor::Cursor;
+use crate::error::{Problem, WireError};
+use crate::event::{ArgKind, EventKind};
+use crate::ids::{ByteOffset, Ticks};
+use crate::limits::MAX_EVENT_ARGS;
+
+/// A timed event as it stands on the wire.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct RawEvent {
+    /// Which event.
+    pub kind: EventKind,
+    /// Number of arguments: the arity of the kind.
+    pub len: u8,
+    /// Ticks since the event before, or since the batch's time.
+    pub dt: Ticks,
+    /// The arguments after the delta; the rest is 0.
+    pub args: [u64; MAX_EVENT_ARGS],
+}
+
+impl RawEvent {
+    /// The arguments after the delta.
+    #[must_use]
+    pub fn args(&self) -> &[u64] {
+        self.args.get(..usize::from(self.len)).unwrap_or_default()
+    }
+
+    /// The first argument of this kind, if the event has one.
+    #[must_use]
+    pub fn arg(&self, kind: ArgKind) -> Option<u64> {
+        self.args.get(self.kind.spec().position(kind)?).copied()
+    }
+}
+
+/// The timed events of a payload.
+///
+/// Ends after the first error; events before it have been yielded.
+#[derive(Clone, Debug)]
+pub struct Events<'a> {
+    cursor: Cursor<'a>,
+}
+
+impl<'a> Events<'a> {
+    /// The events of `payload`, which stands at `offset` in the file.
+    #[must_use]
+    pub fn new(payload: &'a [u8], offset: ByteOffset) -> Self {
+        Self {
+            cursor: Cursor::new(payload, offset),
+        }
+    }
+
+    /// Where the next event begins.
+    #[must_use]
+    pub fn offset(&self) -> ByteOffset {
+        self.cursor.offset()
+    }
+
+    #[inline]
+    fn read(&mut self) -> Result<RawEvent, WireError> {
+        const WHAT: &str = "an event";
+        let before = self.cursor;
+        let found = self.cursor.byte(WHAT)?;
+        let Some((kind, arity)) = EventKind::timed_from_code(found) else {
+            return Err(before.error(Problem::UnexpectedCode {
+                found,
+                wanted: "a timed event",
+            }));
+        };
+        let dt = Ticks(self.cursor.number(WHAT)?);
+        let mut args = [0; MAX_EVENT_ARGS];
+        for arg in args.iter_mut().take(arity) {
+            *arg = self.cursor.number(WHAT)?;
+        }
+        Ok(RawEvent {
+            kind,
+            len: arity as u8,
+            dt,
+            args,
+        })
+    }
+}
+
+impl Iterator for Events<'_> {
+    type Item = Result<RawEvent, WireError>;
+
+    #[inline]
+    fn next(&mut self) -> Option<Self::Item> {
+        if self.cursor.rest().is_empty() {
+            return None;
+        }
+        let result = self.read();
+        if result.is_err() {
+            self.cursor.clear();
+        }
+        Some(result)
+    }
+}
+
+impl std::iter::FusedIterator for Events<'_> {}
+
+impl<'a> Batch<'a> {
+    /// The payload as timed events; sensible if its kind is [`BatchKind::Events`](crate::BatchKind::Events).
+    #[must_use]
+    pub fn events(&self) -> Events<'a> {
+        Events::new(self.payload, self.payload_offset)
+    }
+}
