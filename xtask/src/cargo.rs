@@ -7,8 +7,10 @@ use crate::failure::Failure;
 
 /// The folder with the workspace's Cargo.toml.
 pub fn root() -> PathBuf {
-    let here = Path::new(env!("CARGO_MANIFEST_DIR"));
-    here.parent().unwrap_or(here).to_owned()
+    // `cargo run` says where the package is now; what was true at build time may be another checkout.
+    let now = std::env::var_os("CARGO_MANIFEST_DIR").map(PathBuf::from);
+    let here = now.unwrap_or_else(|| env!("CARGO_MANIFEST_DIR").into());
+    here.parent().unwrap_or(&here).to_owned()
 }
 
 /// A `cargo` command in the workspace root, by the cargo that runs us.

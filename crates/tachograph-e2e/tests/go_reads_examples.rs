@@ -79,11 +79,7 @@ fn accepts_the_smallest_trace() {
         }
     );
     assert_eq!(go.parsed(&path).unwrap().lines().count(), 2);
-    assert!(
-        go.wire(&path)
-            .unwrap()
-            .contains("EventBatch gen=1")
-    );
+    assert!(go.wire(&path).unwrap().contains("EventBatch gen=1"));
 }
 
 #[test]
