@@ -152,7 +152,7 @@ mod tests {
     #[test]
     fn an_entry_of_two_halves_is_a_miss() {
         let (cache, epoch) = (RuleCache::boxed(), Epoch::new(1));
-        let (ours, theirs) = (0x5555_0000_1234u64, 0x5555_0100_1234u64 ^ 0x1000);
+        let (ours, theirs) = (0x5555_0000_1234u64, 0x5555_0100_1234u64);
         assert!(std::ptr::eq(cache.entry(ours), cache.entry(theirs)));
         cache.insert(theirs, epoch, rule(24));
         cache.entry(ours).tag.store(ours ^ epoch.tag(), Relaxed);
