@@ -2,8 +2,7 @@
 //!
 //! Owns the answers: once given, they stay until the module under them goes. Called by `symbolizer`.
 
-use std::collections::HashSet;
-use std::collections::hash_map::{Entry, HashMap};
+use std::collections::{HashMap, HashSet};
 use std::hash::{BuildHasherDefault, Hasher};
 use std::sync::Arc;
 
@@ -25,8 +24,16 @@ pub(crate) struct FrameCache {
 }
 
 impl FrameCache {
-    pub(crate) fn entry(&mut self, pc: u64) -> Entry<'_, u64, Box<[Frame]>> {
-        self.frames.entry(pc)
+    pub(crate) fn contains(&self, pc: u64) -> bool {
+        self.frames.contains_key(&pc)
+    }
+
+    pub(crate) fn frames(&self, pc: u64) -> Option<&[Frame]> {
+        self.frames.get(&pc).map(|frames| &**frames)
+    }
+
+    pub(crate) fn insert(&mut self, pc: u64, frames: Vec<Frame>) {
+        self.frames.insert(pc, frames.into_boxed_slice());
     }
 
     pub(crate) fn len(&self) -> usize {

@@ -13,7 +13,7 @@ use crate::file_bytes::FileBytes;
 /// A separate debug file that belongs to a module.
 pub(crate) struct DebugFile {
     pub(crate) elf: Elf,
-    pub(crate) mapped_bytes: u64,
+    pub(crate) bytes: Arc<FileBytes>,
 }
 
 /// Opens the first candidate whose build id is that of the module.
@@ -33,10 +33,9 @@ fn open(path: &Path, module_path: &Path, build_id: &[u8]) -> Option<DebugFile> {
     if path == module_path {
         return None;
     }
-    let bytes = FileBytes::map(&File::open(path).ok()?).ok()?;
-    let mapped_bytes = bytes.mapped_bytes();
-    let elf = Elf::parse(&Arc::new(bytes)).ok()?;
-    (elf.build_id == build_id).then_some(DebugFile { elf, mapped_bytes })
+    let bytes = Arc::new(FileBytes::map(&File::open(path).ok()?).ok()?);
+    let elf = Elf::parse(&bytes).ok()?;
+    (elf.build_id == build_id).then_some(DebugFile { elf, bytes })
 }
 
 fn by_build_id(directory: &Path, build_id: &[u8]) -> Option<PathBuf> {

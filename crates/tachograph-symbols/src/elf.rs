@@ -34,22 +34,64 @@ pub(crate) enum Symbols {
 /// The debug information of an image.
 pub(crate) enum Debug {
     None,
-    Compressed,
     Sections(DebugSections),
 }
 
 /// DWARF sections by name, without those that are absent.
 #[derive(Clone)]
-pub(crate) struct DebugSections(Vec<(gimli::SectionId, PinnedBytes)>);
+pub(crate) struct DebugSections(Vec<DebugSection>);
+
+/// One section as it is stored in the file.
+#[derive(Clone)]
+struct DebugSection {
+    id: gimli::SectionId,
+    stored: PinnedBytes,
+    format: CompressionFormat,
+    size: u64,
+}
 
 impl DebugSections {
+    /// Bytes of a section; nothing if it is absent or compressed.
     pub(crate) fn section(&self, id: gimli::SectionId) -> Option<&PinnedBytes> {
-        let found = self.0.iter().find(|(name, _)| *name == id);
-        found.map(|(_, bytes)| bytes)
+        let mut plain = self.0.iter().filter(|s| !s.is_compressed());
+        plain.find(|s| s.id == id).map(|s| &s.stored)
     }
 
-    pub(crate) fn len(&self, id: gimli::SectionId) -> u64 {
-        self.section(id).map_or(0, |bytes| bytes.len() as u64)
+    /// Uncompressed size of a section, 0 if it is absent.
+    pub(crate) fn size(&self, id: gimli::SectionId) -> u64 {
+        let found = self.0.iter().find(|s| s.id == id);
+        found.map_or(0, |s| s.size)
+    }
+
+    /// Memory that [`Self::decompress`] will take.
+    pub(crate) fn compressed_size(&self) -> u64 {
+        let compressed = self.0.iter().filter(|s| s.is_compressed());
+        compressed.map(|s| s.size).sum()
+    }
+
+    /// Puts decompressed copies in the place of compressed sections.
+    ///
+    /// # Errors
+    /// [`Shortfall::CompressedDebugInfo`] if a section is damaged, or feature `compressed-debug` is off.
+    pub(crate) fn decompress(&mut self) -> Result<(), Shortfall> {
+        for section in self.0.iter_mut().filter(|s| s.is_compressed()) {
+            let data = object::CompressedData {
+                format: section.format,
+                data: section.stored.as_slice(),
+                uncompressed_size: section.size,
+            };
+            let plain = data.decompress();
+            let plain = plain.map_err(|_| Shortfall::CompressedDebugInfo)?;
+            section.stored = PinnedBytes::from_vec(plain.into_owned());
+            section.format = CompressionFormat::None;
+        }
+        Ok(())
+    }
+}
+
+impl DebugSection {
+    fn is_compressed(&self) -> bool {
+        self.format != CompressionFormat::None
     }
 }
 
@@ -129,58 +171,24 @@ fn code_ranges(file: &File<'_>) -> Vec<Option<CodeRange>> {
 }
 
 fn debug(file: &File<'_>, bytes: &Arc<FileBytes>) -> Debug {
-    let mut sections = Vec::new();
-    let mut compressed = false;
-    for id in DEBUG_SECTIONS {
-        let Some(section) = file.section_by_name(id.name()) else {
-            continue;
-        };
-        match section_bytes(&section, bytes) {
-            Ok(Some(part)) => sections.push((id, part)),
-            Ok(None) => {}
-            Err(Compressed) => compressed = true,
-        }
-    }
+    let section = |id: gimli::SectionId| {
+        let section = file.section_by_name(id.name())?;
+        let range = section.compressed_file_range().ok()?;
+        let start = usize::try_from(range.offset).ok()?;
+        let end = start.checked_add(usize::try_from(range.compressed_size).ok()?)?;
+        Some(DebugSection {
+            id,
+            stored: PinnedBytes::new(bytes, start..end)?,
+            format: range.format,
+            size: range.uncompressed_size,
+        })
+    };
+    let sections = DEBUG_SECTIONS.into_iter().filter_map(section).collect();
     let sections = DebugSections(sections);
-    let complete = sections.len(gimli::SectionId::DebugInfo) > 0;
-    match (compressed, complete) {
-        (true, _) => Debug::Compressed,
-        (false, true) => Debug::Sections(sections),
-        (false, false) => Debug::None,
+    match sections.size(gimli::SectionId::DebugInfo) {
+        0 => Debug::None,
+        _ => Debug::Sections(sections),
     }
-}
-
-struct Compressed;
-
-fn section_bytes<'data>(
-    section: &impl ObjectSection<'data>,
-    bytes: &Arc<FileBytes>,
-) -> Result<Option<PinnedBytes>, Compressed> {
-    let Ok(range) = section.compressed_file_range() else {
-        return Ok(None);
-    };
-    if range.format != CompressionFormat::None {
-        return decompressed(section).map(Some).ok_or(Compressed);
-    }
-    let Some((offset, size)) = section.file_range() else {
-        return Ok(None);
-    };
-    let (Ok(start), Ok(size)) = (usize::try_from(offset), usize::try_from(size)) else {
-        return Ok(None);
-    };
-    let part = start..start.saturating_add(size);
-    Ok(PinnedBytes::new(bytes, part))
-}
-
-#[cfg(feature = "compressed-debug")]
-fn decompressed<'data>(section: &impl ObjectSection<'data>) -> Option<PinnedBytes> {
-    let data = section.uncompressed_data().ok()?;
-    Some(PinnedBytes::from_vec(data.into_owned()))
-}
-
-#[cfg(not(feature = "compressed-debug"))]
-fn decompressed<'data>(_: &impl ObjectSection<'data>) -> Option<PinnedBytes> {
-    None
 }
 
 /// The header type of the images that we read.

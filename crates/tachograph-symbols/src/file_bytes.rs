@@ -1,6 +1,6 @@
 //! The bytes of an ELF image: a mapped file, or memory that was copied or decompressed.
 //!
-//! Owns the mapping and the only two unsafe blocks of the crate. Called by `image`, `elf`, `symtab` and `lines`.
+//! Owns the mapping and the only unsafe blocks but one of the crate. Called by `image`, `elf`, `symtab` and `lines`.
 //!
 //! # Protocol
 //! 1. Bytes MUST NOT move or change while a [`FileBytes`] lives: there is no way to mutate one.
@@ -11,7 +11,7 @@ use std::io;
 use std::ops::Range;
 use std::sync::Arc;
 
-use memmap2::Mmap;
+use memmap2::{Mmap, UncheckedAdvice};
 
 /// Immutable bytes with a stable address.
 pub(crate) enum FileBytes {
@@ -33,6 +33,17 @@ impl FileBytes {
         match self {
             Self::Mapped(map) => map,
             Self::Owned(bytes) => bytes,
+        }
+    }
+
+    /// Takes the touched pages of a mapping out of this process; the next access finds them in the page cache.
+    pub(crate) fn release_pages(&self) {
+        if let Self::Mapped(map) = self {
+            // SAFETY: the mapping is a private one of a file and was never written to, so dropped pages are read again from
+            // the file with the same content (rule 1).
+            let released = unsafe { map.unchecked_advise(UncheckedAdvice::DontNeed) };
+            // A kernel that refuses leaves the pages where they are.
+            drop(released);
         }
     }
 
@@ -60,7 +71,7 @@ impl PinnedBytes {
         Some(Self { owner, range })
     }
 
-    #[cfg(feature = "compressed-debug")]
+    /// All of some memory of our own.
     pub(crate) fn from_vec(bytes: Vec<u8>) -> Self {
         let range = 0..bytes.len();
         let owner = Arc::new(FileBytes::Owned(bytes));
@@ -72,10 +83,6 @@ impl PinnedBytes {
             .as_slice()
             .get(self.range.clone())
             .unwrap_or_default()
-    }
-
-    pub(crate) fn len(&self) -> usize {
-        self.range.len()
     }
 
     /// The same bytes without a lifetime.

@@ -26,7 +26,7 @@ pub(crate) struct Image {
     debug_symbols: Option<Symtab>,
     lines: LineSource,
     shortfalls: Vec<Shortfall>,
-    mapped_bytes: u64,
+    mapped: Vec<Arc<FileBytes>>,
     is_open: bool,
 }
 
@@ -37,6 +37,9 @@ enum LineSource {
     Closed(DebugSections),
     Open(Box<Lines>),
 }
+
+/// The budget of [`Budget`] does not suffice: always [`Shortfall::BudgetUsedUp`].
+pub(crate) struct OverBudget(Shortfall);
 
 /// The vDSO is two or three pages; a larger range is a wrong module map.
 const MAX_VDSO_BYTES: u64 = 1 << 20;
@@ -58,18 +61,44 @@ impl Image {
     }
 
     /// Gives the frames of a link-time address to `emit`, innermost first; none without debug information.
+    ///
+    /// # Errors
+    /// [`OverBudget`] if the budget is used up; the caller then closes lines, here and elsewhere, or gives them up.
     pub(crate) fn source_frames(
         &mut self,
         address: u64,
         budget: &mut Budget,
         emit: impl FnMut(SourceFrame<'_>),
-    ) {
-        if let Err(shortfall) = self.try_source_frames(address, budget, emit) {
-            if matches!(shortfall, Shortfall::BudgetUsedUp { .. }) {
-                budget.release(self.lines_bytes());
-                self.lines = LineSource::Absent;
+    ) -> Result<(), OverBudget> {
+        match self.try_source_frames(address, budget, emit) {
+            Ok(()) => Ok(()),
+            Err(over @ Shortfall::BudgetUsedUp { .. }) => Err(OverBudget(over)),
+            Err(shortfall) => {
+                self.note(shortfall);
+                Ok(())
             }
-            self.note(shortfall);
+        }
+    }
+
+    /// Frees the memory taken for lines; the next address takes it anew.
+    pub(crate) fn close_lines(&mut self, budget: &mut Budget) {
+        if let LineSource::Open(lines) = &self.lines {
+            budget.release(lines.charged_bytes());
+            self.lines = LineSource::Closed(lines.sections().clone());
+        }
+    }
+
+    /// Frees the memory taken for lines for good, and notes why.
+    pub(crate) fn give_up_lines(&mut self, reason: OverBudget, budget: &mut Budget) {
+        self.close_lines(budget);
+        self.lines = LineSource::Absent;
+        self.note(reason.0);
+    }
+
+    /// Lets the kernel take back the mapped pages that were touched.
+    pub(crate) fn release_pages(&self) {
+        for bytes in &self.mapped {
+            bytes.release_pages();
         }
     }
 
@@ -78,7 +107,7 @@ impl Image {
     }
 
     pub(crate) fn mapped_bytes(&self) -> u64 {
-        self.mapped_bytes
+        self.mapped.iter().map(|bytes| bytes.mapped_bytes()).sum()
     }
 
     pub(crate) fn is_open(&self) -> bool {
@@ -101,13 +130,13 @@ impl Image {
     fn load(&mut self, module: &Module, options: &Options) -> Result<(), Shortfall> {
         let bytes = read(module, options).map_err(|e| Shortfall::Unreadable(e.kind()))?;
         self.is_open = true;
-        let mapped_bytes = bytes.mapped_bytes();
-        let elf = Elf::parse(&Arc::new(bytes))?;
+        let bytes = Arc::new(bytes);
+        let elf = Elf::parse(&bytes)?;
         if !module.build_id.is_empty() && module.build_id != elf.build_id {
             let found = elf.build_id;
             return Err(Shortfall::BuildIdMismatch { found });
         }
-        self.mapped_bytes = mapped_bytes;
+        self.mapped.push(bytes);
         self.adopt(module, elf, options);
         Ok(())
     }
@@ -118,7 +147,7 @@ impl Image {
             .then(|| debug_file::find(&module.path, &elf, &options.debug_directories));
         let mut debug = elf.debug;
         if let Some(file) = separate.flatten() {
-            self.mapped_bytes += file.mapped_bytes;
+            self.mapped.push(file.bytes);
             debug = file.elf.debug;
             if let Symbols::Full(table) = file.elf.symbols {
                 self.debug_symbols = Some(table);
@@ -127,7 +156,6 @@ impl Image {
         self.adopt_symbols(elf.symbols);
         match debug {
             Debug::Sections(sections) => self.lines = LineSource::Closed(sections),
-            Debug::Compressed => self.note(Shortfall::CompressedDebugInfo),
             Debug::None => self.note(Shortfall::NoDebugInfo),
         }
     }
@@ -154,10 +182,11 @@ impl Image {
         emit: impl FnMut(SourceFrame<'_>),
     ) -> Result<(), Shortfall> {
         if let LineSource::Closed(sections) = &self.lines {
-            let sections = sections.clone();
-            // Left behind if opening fails.
-            self.lines = LineSource::Absent;
-            self.lines = LineSource::Open(Box::new(Lines::open(sections, budget)?));
+            let opened = Lines::open(sections.clone(), budget);
+            if !matches!(opened, Err(Shortfall::BudgetUsedUp { .. })) {
+                self.lines = LineSource::Absent;
+            }
+            self.lines = LineSource::Open(Box::new(opened?));
         }
         match &mut self.lines {
             LineSource::Open(lines) => lines.find(address, budget, emit),

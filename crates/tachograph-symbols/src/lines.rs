@@ -22,7 +22,7 @@ pub(crate) struct Lines {
     context: Context<Slice>,
     charged_units: HashSet<usize>,
     charged_bytes: u64,
-    #[expect(dead_code, reason = "keeps the bytes behind `context` alive")]
+    /// Keeps the bytes behind `context` alive.
     sections: DebugSections,
 }
 
@@ -50,28 +50,33 @@ const LINE_PROGRAM_FACTOR: u64 = 8;
 const UNIT_INFO_DIVISOR: u64 = 2;
 
 impl Lines {
-    /// Indexes the compilation units.
+    /// Decompresses sections where needed, and indexes the compilation units.
     ///
     /// # Errors
-    /// [`Shortfall::BudgetUsedUp`] if the index alone is over the budget, [`Shortfall::BrokenDebugInfo`].
+    /// [`Shortfall::BudgetUsedUp`] if this alone is over the budget, [`Shortfall::BrokenDebugInfo`],
+    /// [`Shortfall::CompressedDebugInfo`]. The budget is then as it was.
     pub(crate) fn open(sections: DebugSections, budget: &mut Budget) -> Result<Self, Shortfall> {
-        let charged_bytes = index_bytes(&sections)?;
-        budget.charge(charged_bytes)?;
-        let opened = Self::index(sections, charged_bytes);
-        if opened.is_err() {
-            budget.release(charged_bytes);
-        }
-        opened
+        let used_bytes = budget.used_bytes;
+        let opened = Self::index(sections, budget);
+        opened.inspect_err(|_| budget.used_bytes = used_bytes)
     }
 
-    fn index(sections: DebugSections, charged_bytes: u64) -> Result<Self, Shortfall> {
+    fn index(mut sections: DebugSections, budget: &mut Budget) -> Result<Self, Shortfall> {
+        let unpacked_bytes = sections.compressed_size();
+        if unpacked_bytes > 0 && !cfg!(feature = "compressed-debug") {
+            return Err(Shortfall::CompressedDebugInfo);
+        }
+        budget.charge(unpacked_bytes)?;
+        sections.decompress()?;
+        let index_bytes = index_bytes(&sections)?;
+        budget.charge(index_bytes)?;
         let load = |id| Ok::<_, gimli::Error>(slice(&sections, id));
         let dwarf = Dwarf::load(load).map_err(Shortfall::BrokenDebugInfo)?;
         let context = Context::from_dwarf(dwarf).map_err(Shortfall::BrokenDebugInfo)?;
         Ok(Self {
             context,
             charged_units: HashSet::new(),
-            charged_bytes,
+            charged_bytes: unpacked_bytes + index_bytes,
             sections,
         })
     }
@@ -114,6 +119,10 @@ impl Lines {
         budget.charge(wanted_bytes)?;
         self.charged_bytes += wanted_bytes;
         Ok(())
+    }
+
+    pub(crate) fn sections(&self) -> &DebugSections {
+        &self.sections
     }
 
     /// What this has taken of the budget.
@@ -169,8 +178,8 @@ fn index_bytes(sections: &DebugSections) -> Result<u64, Shortfall> {
     while units.next().map_err(Shortfall::BrokenDebugInfo)?.is_some() {
         count += 1;
     }
-    let abbreviations = sections.len(SectionId::DebugAbbrev);
-    let ranges = sections.len(SectionId::DebugAranges);
+    let abbreviations = sections.size(SectionId::DebugAbbrev);
+    let ranges = sections.size(SectionId::DebugAranges);
     Ok(count * UNIT_BYTES + abbreviations * ABBREV_FACTOR + ranges * RANGES_FACTOR)
 }
 
@@ -180,8 +189,9 @@ fn emit_all(
 ) -> Result<(), gimli::Error> {
     while let Some(frame) = frames.next()? {
         let location = frame.location.as_ref();
+        let name = frame.function.as_ref().map(|f| f.name.slice());
         emit(SourceFrame {
-            linkage_name: frame.function.as_ref().map(|f| f.name.slice()),
+            linkage_name: name.filter(|name| !name.is_empty()),
             file: location.and_then(|l| l.file),
             line: location.and_then(|l| l.line).unwrap_or(0),
         });

@@ -2,11 +2,10 @@
 //!
 //! Owns modules, images, budget and cache. The public face of the crate; calls `image` for everything about one file.
 
-use std::collections::hash_map::Entry;
 use std::path::PathBuf;
 
 use crate::cache::{Frame, FrameCache, Interner};
-use crate::image::Image;
+use crate::image::{Image, OverBudget};
 use crate::lines::{Budget, SourceFrame};
 use crate::module::Module;
 use crate::names;
@@ -16,9 +15,13 @@ use crate::stats::{ModuleStats, Stats};
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Options {
-    /// Memory that may be taken, by estimate, for files, lines and inlined frames. Past it, and with 0 from the start, new
-    /// addresses are answered from symbol tables alone, with line 0; addresses answered before keep their frames.
+    /// Memory that may be taken, by estimate, for files, lines and inlined frames. When it is used up, all of it is freed and
+    /// taken anew, [`Self::lines_restarts`] times. After that, and with 0 from the start, new addresses are answered from symbol
+    /// tables alone, with line 0. Addresses answered before keep their frames.
     pub lines_budget_bytes: u64,
+    /// How often debug information may be parsed anew because the budget was used up: a bound on time, where the budget is one
+    /// on memory.
+    pub lines_restarts: u32,
     /// Whether the modules are those of this process: then the vDSO is read from memory, and the executable through
     /// `/proc/self/exe`, which works when its file was deleted or replaced.
     pub this_process: bool,
@@ -30,6 +33,7 @@ impl Default for Options {
     fn default() -> Self {
         Self {
             lines_budget_bytes: 64 << 20,
+            lines_restarts: 8,
             this_process: true,
             debug_directories: vec![PathBuf::from("/usr/lib/debug")],
         }
@@ -48,6 +52,7 @@ pub struct Symbolizer {
     /// The last answer for an address outside of all modules: such addresses aren't cached, they have no bound.
     unknown: Vec<Frame>,
     misses: u64,
+    lines_restarts: u32,
 }
 
 impl Symbolizer {
@@ -62,6 +67,7 @@ impl Symbolizer {
             names: Names::default(),
             unknown: Vec::new(),
             misses: 0,
+            lines_restarts: 0,
         }
     }
 
@@ -89,21 +95,18 @@ impl Symbolizer {
     /// The frames at a lookup address (a return address minus one, or an interrupted PC as it is): innermost inlined call first,
     /// physical function last, never empty.
     pub fn resolve(&mut self, pc: u64) -> &[Frame] {
-        let slot = match self.cache.entry(pc) {
-            Entry::Occupied(known) => return known.into_mut(),
-            Entry::Vacant(slot) => slot,
-        };
-        let Some(loaded) = covering(&self.modules, pc) else {
+        let is_known = self.cache.contains(pc);
+        if !is_known && !self.remember(pc) {
             self.misses += 1;
             self.unknown = vec![self.names.bare_frame(&format!("{pc:#x}"))];
-            return &self.unknown;
-        };
-        let module = &loaded.module;
-        let image = &mut self.images[loaded.image];
-        let image = image.get_or_insert_with(|| Image::open(module, &self.options));
-        let answer = self.names.look_up(image, module, pc, &mut self.budget);
-        self.misses += u64::from(!answer.is_named);
-        slot.insert(answer.frames.into_boxed_slice())
+        }
+        self.cache.frames(pc).unwrap_or(&self.unknown)
+    }
+
+    /// Gives touched pages of mapped files back to the kernel, for example after a batch of addresses: they count as resident
+    /// memory of this process. Lookups work as before, with a page fault here and there.
+    pub fn release_pages(&self) {
+        self.images.iter().flatten().for_each(Image::release_pages);
     }
 
     /// What was done so far, and what is missing.
@@ -116,7 +119,57 @@ impl Symbolizer {
             bytes_mapped: images().map(Image::mapped_bytes).sum(),
             symbols_bytes: images().map(Image::symbols_bytes).sum(),
             lines_bytes: self.budget.used_bytes(),
+            lines_restarts: self.lines_restarts,
             limited_modules: self.limited_modules(),
+        }
+    }
+
+    /// Resolves and caches an address; false if no module covers it.
+    fn remember(&mut self, pc: u64) -> bool {
+        let Some(at) = covering(&self.modules, pc) else {
+            return false;
+        };
+        let mut answer = self.look_up(at, pc);
+        if let Some(over) = answer.over_budget.take() {
+            answer = self.make_room(at, pc, answer, over);
+        }
+        self.misses += u64::from(!answer.is_named);
+        self.cache.insert(pc, answer.frames);
+        true
+    }
+
+    fn look_up(&mut self, at: usize, pc: u64) -> Answer {
+        let Loaded { module, image } = &self.modules[at];
+        let open = || Image::open(module, &self.options);
+        let image = self.images[*image].get_or_insert_with(open);
+        self.names.look_up(image, module, pc, &mut self.budget)
+    }
+
+    /// Frees the lines of all images, and asks again where an address went without; or gives lines up in its image.
+    fn make_room(&mut self, at: usize, pc: u64, answer: Answer, over: OverBudget) -> Answer {
+        if self.lines_restarts >= self.options.lines_restarts {
+            self.give_up_lines(at, over);
+            return answer;
+        }
+        self.lines_restarts += 1;
+        for image in self.images.iter_mut().flatten() {
+            image.close_lines(&mut self.budget);
+        }
+        if answer.has_source {
+            return answer;
+        }
+        let mut answer = self.look_up(at, pc);
+        match answer.over_budget.take() {
+            // Not even the whole budget suffices to begin.
+            Some(over) if !answer.has_source => self.give_up_lines(at, over),
+            _ => {}
+        }
+        answer
+    }
+
+    fn give_up_lines(&mut self, at: usize, reason: OverBudget) {
+        if let Some(image) = &mut self.images[self.modules[at].image] {
+            image.give_up_lines(reason, &mut self.budget);
         }
     }
 
@@ -164,10 +217,10 @@ struct Loaded {
     image: usize,
 }
 
-fn covering(sorted: &[Loaded], pc: u64) -> Option<&Loaded> {
+fn covering(sorted: &[Loaded], pc: u64) -> Option<usize> {
     let after = sorted.partition_point(|loaded| loaded.module.start <= pc);
-    let last = sorted.get(after.checked_sub(1)?)?;
-    last.module.contains(pc).then_some(last)
+    let last = after.checked_sub(1)?;
+    sorted.get(last)?.module.contains(pc).then_some(last)
 }
 
 /// The strings of all frames.
@@ -180,6 +233,9 @@ struct Names {
 struct Answer {
     frames: Vec<Frame>,
     is_named: bool,
+    /// Whether the frames come from debug information.
+    has_source: bool,
+    over_budget: Option<OverBudget>,
 }
 
 impl Names {
@@ -192,28 +248,44 @@ impl Names {
     ) -> Answer {
         let address = module.link_address(pc);
         let mut frames = Vec::new();
-        let mut outermost_is_mangled = false;
-        image.source_frames(address, budget, |frame| {
-            outermost_is_mangled = frame.linkage_name.is_some_and(names::is_mangled);
+        let mut is_mangled = false;
+        let found = image.source_frames(address, budget, |frame| {
+            is_mangled = frame.linkage_name.is_some_and(names::is_mangled);
             frames.push(self.source_frame(&frame));
         });
+        let has_source = !frames.is_empty();
+        if !has_source {
+            frames.push(self.bare_frame(NAMELESS));
+        }
         // A plain DWARF name lacks the path that the symbol's name has.
-        let symbol = image.symbol(address).filter(|_| !outermost_is_mangled);
-        let mut is_named = symbol.is_some() || outermost_is_mangled;
+        let symbol = image.symbol(address).filter(|_| !is_mangled);
+        let is_named = self.name_outermost(&mut frames, symbol, module, pc);
+        Answer {
+            frames,
+            is_named,
+            has_source,
+            over_budget: found.err(),
+        }
+    }
+
+    /// Names the physical function by its symbol, or by module and offset if it has no name at all, which gives false.
+    fn name_outermost(
+        &mut self,
+        frames: &mut [Frame],
+        symbol: Option<&[u8]>,
+        module: &Module,
+        pc: u64,
+    ) -> bool {
         let Some(outermost) = frames.last_mut() else {
-            let name = symbol.map(names::readable);
-            let name = name.unwrap_or_else(|| module.name_with_offset(pc).into());
-            let frames = vec![self.bare_frame(&name)];
-            return Answer { frames, is_named };
+            return false;
         };
         if let Some(symbol) = symbol {
             outermost.function = self.functions.intern(&names::readable(symbol));
         } else if &*outermost.function == NAMELESS {
             outermost.function = self.functions.intern(&module.name_with_offset(pc));
-        } else {
-            is_named = true;
+            return false;
         }
-        Answer { frames, is_named }
+        true
     }
 
     fn source_frame(&mut self, frame: &SourceFrame<'_>) -> Frame {
@@ -234,5 +306,5 @@ impl Names {
     }
 }
 
-/// Name of an inlined function whose name the debug information does not have.
+/// Name of a function whose name the debug information does not have.
 const NAMELESS: &str = "??";

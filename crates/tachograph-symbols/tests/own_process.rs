@@ -2,7 +2,7 @@
 
 mod common;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use common::{exported, module_of, modules, symbolizer};
 use tachograph_symbols::{Frame, Module, Options, Shortfall, Symbolizer};
@@ -138,6 +138,7 @@ fn small_budget_is_kept_and_answers_stay_once_given() {
 
     let mut options = Options::default();
     options.lines_budget_bytes = enough;
+    options.lines_restarts = 0;
     let mut symbolizer = symbolizer(options);
     let before = symbolizer.resolve(address_of(a_plain_function)).to_vec();
     // Code of std lies in another unit, which does not fit any more.
@@ -147,6 +148,33 @@ fn small_budget_is_kept_and_answers_stay_once_given() {
     assert_eq!(before, symbolizer.resolve(address_of(a_plain_function)));
     let late = symbolizer.resolve(outermost() - 1);
     assert_eq!((late.len(), late[0].line), (1, 0), "{late:?}");
+}
+
+#[test]
+fn used_up_budget_is_begun_anew_as_often_as_allowed() {
+    let own = address_of(a_plain_function);
+    let elsewhere = (std::thread::yield_now as *const ()).addr() as u64;
+    let mut unlimited = symbolizer(Options::default());
+    unlimited.resolve(own);
+    let mut options = Options::default();
+    options.lines_budget_bytes = unlimited.stats().lines_bytes;
+    options.lines_restarts = 2;
+    let mut symbolizer = symbolizer(options.clone());
+    for pc in [elsewhere, own, own + 1, elsewhere + 1] {
+        let frames = symbolizer.resolve(pc);
+        assert!(frames.iter().all(|frame| frame.line != 0), "{frames:?}");
+        assert!(symbolizer.stats().lines_bytes <= options.lines_budget_bytes);
+    }
+    assert_eq!(symbolizer.stats().lines_restarts, 2);
+    assert_eq!(symbolizer.stats().limited_modules, []);
+}
+
+#[test]
+fn lookups_go_on_after_pages_are_released() {
+    let mut symbolizer = symbolizer(Options::default());
+    symbolizer.resolve(address_of(a_plain_function));
+    symbolizer.release_pages();
+    assert_eq!(symbolizer.resolve(outermost() - 1).len(), 4);
 }
 
 #[test]
@@ -164,7 +192,7 @@ fn libc_function_is_found_by_its_exported_name() {
 fn vdso_function_is_named_from_memory() {
     let vdso = modules()
         .into_iter()
-        .find(|m| m.path == PathBuf::from(Module::VDSO));
+        .find(|m| m.path == Path::new(Module::VDSO));
     let Some(vdso) = vdso else {
         eprintln!("this process has no vdso");
         return;
