@@ -100,7 +100,9 @@ func details(l *line, ev trace.Event) {
 	case trace.EventMetric:
 		m := ev.Metric()
 		l.text("name", m.Name)
-		l.text("value", m.Value.String())
+		if m.Value.Kind() == trace.ValueUint64 {
+			l.raw("value", strconv.FormatUint(m.Value.Uint64(), 10))
+		}
 	case trace.EventLabel:
 		l.text("label", ev.Label().Label)
 		l.text("resource", ev.Label().Resource.String())
