@@ -18,6 +18,8 @@ use crate::symtab::{CodeRange, Symtab};
 /// All that is taken from an ELF image when it is opened.
 pub(crate) struct Elf {
     pub(crate) build_id: Vec<u8>,
+    /// The executable sections, by link-time address.
+    pub(crate) code: Vec<CodeRange>,
     pub(crate) symbols: Symbols,
     pub(crate) debug: Debug,
     /// File name of a separate debug file, without directory.
@@ -102,9 +104,11 @@ impl Elf {
     /// [`Shortfall::NotElf`] if the image is damaged, of 32 bits or big-endian.
     pub(crate) fn parse(bytes: &Arc<FileBytes>) -> Result<Self, Shortfall> {
         let file = File::parse(bytes.as_slice()).map_err(|_| Shortfall::NotElf)?;
+        let code = code_ranges(&file);
         Ok(Self {
             build_id: build_id(&file),
-            symbols: symbols(&file, bytes),
+            symbols: symbols(&file, bytes, &code),
+            code: code.into_iter().flatten().collect(),
             debug: debug(&file, bytes),
             debug_link: debug_link(&file),
         })
@@ -139,11 +143,10 @@ fn debug_link(file: &File<'_>) -> Option<PathBuf> {
     (name.components().count() == 1).then_some(name)
 }
 
-fn symbols(file: &File<'_>, bytes: &Arc<FileBytes>) -> Symbols {
-    let code = code_ranges(file);
+fn symbols(file: &File<'_>, bytes: &Arc<FileBytes>, code: &[Option<CodeRange>]) -> Symbols {
     let build = |table| {
         let strings = strings_offset(file, table)?;
-        Symtab::build(bytes, table, strings, &code)
+        Symtab::build(bytes, table, strings, code)
     };
     let full = build(file.elf_symbol_table()).map(Symbols::Full);
     let exported = || build(file.elf_dynamic_symbol_table()).map(Symbols::Exported);

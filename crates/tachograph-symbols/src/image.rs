@@ -16,11 +16,12 @@ use crate::lines::{Budget, Lines, SourceFrame};
 use crate::module::Module;
 use crate::stats::Shortfall;
 use crate::symbolizer::Options;
-use crate::symtab::Symtab;
+use crate::symtab::{CodeRange, Symtab};
 
 /// An image, or the reasons why there is none.
 #[derive(Default)]
 pub(crate) struct Image {
+    code: Vec<CodeRange>,
     symbols: Option<Symtab>,
     /// Symbols of the separate debug file, asked when `symbols` has none.
     debug_symbols: Option<Symtab>,
@@ -70,6 +71,10 @@ impl Image {
         budget: &mut Budget,
         emit: impl FnMut(SourceFrame<'_>),
     ) -> Result<(), OverBudget> {
+        // Functions that the linker left out stay in the debug information, at address 0 or so.
+        if !self.code.iter().any(|range| range.contains(address)) {
+            return Ok(());
+        }
         match self.try_source_frames(address, budget, emit) {
             Ok(()) => Ok(()),
             Err(over @ Shortfall::BudgetUsedUp { .. }) => Err(OverBudget(over)),
@@ -153,6 +158,7 @@ impl Image {
                 self.debug_symbols = Some(table);
             }
         }
+        self.code = elf.code;
         self.adopt_symbols(elf.symbols);
         match debug {
             Debug::Sections(sections) => self.lines = LineSource::Closed(sections),

@@ -5,8 +5,8 @@
 //! # Estimate
 //! addr2line keeps what it has parsed, so memory grows with the compilation units that are touched. Charged are:
 //! when the context is opened, a multiple of `.debug_abbrev` (abbreviations of all units are kept decoded), of the unit ranges,
-//! and an amount per unit; at the first address in a unit, a multiple of its line program and of its `.debug_info` part.
-//! The factors were fitted to allocations counted by the example `resolve_cost`.
+//! and an amount per unit; at the first address in a unit, a multiple of its line program and of its `.debug_info` part; and for
+//! each address an amount per inlined frame, for the tables of its function. The factors were fitted to allocations counted by the example `resolve_cost`.
 
 use std::collections::HashSet;
 
@@ -43,11 +43,12 @@ pub(crate) struct Budget {
 type Slice = EndianSlice<'static, LittleEndian>;
 
 // Decoded over encoded size; see the header.
-const ABBREV_FACTOR: u64 = 12;
+const ABBREV_FACTOR: u64 = 22;
 const RANGES_FACTOR: u64 = 2;
 const UNIT_BYTES: u64 = 800;
-const LINE_PROGRAM_FACTOR: u64 = 8;
-const UNIT_INFO_DIVISOR: u64 = 2;
+const LINE_PROGRAM_FACTOR: u64 = 4;
+const UNIT_INFO_PERCENT: u64 = 40;
+const INLINED_FRAME_BYTES: u64 = 192;
 
 impl Lines {
     /// Decompresses sections where needed, and indexes the compilation units.
@@ -92,11 +93,18 @@ impl Lines {
         budget: &mut Budget,
         mut emit: impl FnMut(SourceFrame<'_>),
     ) -> Result<(), Shortfall> {
+        let mut frames: u64 = 0;
         let found = self.context.find_frames(address).skip_all_loads();
-        let emitted = found.and_then(|frames| emit_all(frames, &mut emit));
-        let charged = self.charge_unit(address, budget);
+        let emitted = found.and_then(|found| {
+            emit_all(found, &mut |frame| {
+                frames += 1;
+                emit(frame);
+            })
+        });
+        let unit = self.charge_unit(address, budget);
+        let inlined = self.charge(frames.saturating_sub(1) * INLINED_FRAME_BYTES, budget);
         emitted.map_err(Shortfall::BrokenDebugInfo)?;
-        charged
+        unit.and(inlined)
     }
 
     /// Charges the unit of an address if this is the first address in it.
@@ -115,7 +123,11 @@ impl Lines {
         let program = unit.line_program.as_ref();
         let program = program.map_or(0, |p| p.header().raw_program_buf().len() as u64);
         let info = header.length_including_self() as u64;
-        let wanted_bytes = program * LINE_PROGRAM_FACTOR + info / UNIT_INFO_DIVISOR;
+        let wanted_bytes = program * LINE_PROGRAM_FACTOR + info * UNIT_INFO_PERCENT / 100;
+        self.charge(wanted_bytes, budget)
+    }
+
+    fn charge(&mut self, wanted_bytes: u64, budget: &mut Budget) -> Result<(), Shortfall> {
         budget.charge(wanted_bytes)?;
         self.charged_bytes += wanted_bytes;
         Ok(())

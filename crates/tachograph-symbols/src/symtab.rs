@@ -18,6 +18,12 @@ pub(crate) struct CodeRange {
     pub(crate) end: u64,
 }
 
+impl CodeRange {
+    pub(crate) fn contains(&self, address: u64) -> bool {
+        self.start <= address && address < self.end
+    }
+}
+
 /// Functions by link-time address.
 pub(crate) struct Symtab {
     functions: Box<[Function]>,
@@ -101,7 +107,7 @@ fn collect(
         let Some(name) = strings_offset.checked_add(symbol.st_name(LittleEndian)) else {
             continue;
         };
-        if address < code.start || address >= code.end {
+        if !code.contains(address) {
             continue;
         }
         if symbol.st_type() == elf::STT_NOTYPE && is_marker(name_at(bytes.as_slice(), name)) {
