@@ -22,8 +22,8 @@ mod linux {
     use std::time::Instant;
 
     use tachograph_unwind::{
-        Registers, RuleCache, Snapshot, StackBounds, Walk, loaded_modules, self_test, walk,
-        walk_frame_pointers,
+        Registers, RuleCache, Snapshot, StackBounds, Walk, WalkEnd, loaded_modules, self_test,
+        walk, walk_frame_pointers,
     };
 
     use crate::oracle::Oracle;
@@ -141,9 +141,12 @@ mod linux {
         let (out_at, capacity) = (out.as_mut_ptr(), out.len());
         let registers = Registers::capture();
         let cache: *mut RuleCache = &mut **cache;
-        // SAFETY (all walks): the registers are those of this frame, the bounds those of this thread.
-        let cached = || unsafe { walk(snapshot, cache, registers, *bounds, out_at, capacity) };
+        let cached = || {
+            // SAFETY: the registers are those of this frame, the bounds those of this thread.
+            unsafe { walk(snapshot, cache, registers, *bounds, out_at, capacity) }
+        };
         let frames = cached().frames;
+        assert_eq!(cached().end, WalkEnd::Root);
         let warm = time(frames, cached);
         let cold = time_cold(frames, || {
             // SAFETY: zeroed memory is an empty cache.

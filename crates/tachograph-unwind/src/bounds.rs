@@ -25,6 +25,16 @@ impl StackBounds {
     pub fn contains(self, address: u64) -> bool {
         address >= self.low && address < self.high
     }
+
+    /// Whole words only, and none in the upper half, which no user stack reaches. So nothing within
+    /// the bounds plus a frame wraps around.
+    #[inline(always)]
+    pub(crate) fn usable(self) -> Self {
+        Self {
+            low: self.low,
+            high: (self.high & !7).min(1 << 63),
+        }
+    }
 }
 
 #[cfg(any(target_os = "linux", target_os = "android"))]

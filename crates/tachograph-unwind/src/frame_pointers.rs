@@ -50,14 +50,16 @@ pub unsafe fn walk_frame_pointers_in<M: Memory>(
     }
     // SAFETY: capacity is at least 1.
     unsafe { out.write(registers.ip) };
+    let bounds = bounds.usable();
     let (mut sp, mut fp) = (registers.sp, registers.fp);
     if !bounds.contains(sp) || !sp.is_multiple_of(8) {
         return done(1, WalkEnd::BadFrame);
     }
     let mut written = 1;
     loop {
-        let above = fp.wrapping_add(16);
-        if !is_frame_size(above.wrapping_sub(sp)) || above > bounds.high || fp < sp {
+        // From 8 on for every fp at or above sp, and 0 for none.
+        let size = fp.wrapping_sub(sp).wrapping_add(8);
+        if !is_frame_size(size) || fp + 16 > bounds.high {
             let end = if fp == 0 {
                 WalkEnd::Root
             } else {
@@ -65,7 +67,7 @@ pub unsafe fn walk_frame_pointers_in<M: Memory>(
             };
             return done(written, end);
         }
-        // SAFETY: sp <= fp, fp + 16 <= high, and both are aligned.
+        // SAFETY: sp <= fp < sp + MAX_FRAME_BYTES, fp + 16 <= high, and both are aligned.
         let (caller_fp, return_address) = unsafe { (memory.load(fp), memory.load(fp + 8)) };
         if return_address == 0 {
             return done(written, WalkEnd::Root);
@@ -76,6 +78,6 @@ pub unsafe fn walk_frame_pointers_in<M: Memory>(
         // SAFETY: written < capacity.
         unsafe { out.add(written).write(return_address - 1) };
         written += 1;
-        (sp, fp) = (above, caller_fp);
+        (sp, fp) = (fp + 16, caller_fp);
     }
 }

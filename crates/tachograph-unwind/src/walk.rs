@@ -101,7 +101,7 @@ pub unsafe fn walk_in<M: Memory>(
         memory,
         snapshot,
         cache,
-        bounds,
+        bounds: bounds.usable(),
         frame: Frame {
             pc: registers.ip,
             sp: registers.sp,
@@ -205,14 +205,18 @@ impl<M: Memory> Walker<'_, M> {
         // Which of the two it is alternates from frame to frame, so a branch would be mispredicted.
         let base = std::hint::select_unpredictable(rule.is_from_fp(), frame.fp, frame.sp);
         let cfa = base.wrapping_add(rule.cfa_offset());
-        let slot = cfa.wrapping_sub(rule.fp_slot());
-        if !is_frame_size(cfa.wrapping_sub(frame.sp)) || cfa > self.bounds.high || slot < frame.sp {
+        let size = cfa.wrapping_sub(frame.sp);
+        if !is_frame_size(size) || cfa > self.bounds.high || rule.fp_slot() > size {
             return None;
         }
-        // SAFETY: sp < cfa <= high, and both are aligned, so the word below cfa is on the stack; so
-        // is the slot, a multiple of 8 below cfa and not below sp.
-        let (return_address, saved) =
-            unsafe { (self.memory.load(cfa - 8), self.memory.load(slot)) };
+        // SAFETY: both words are aligned, as sp is and size is a multiple of 8; and both lie between
+        // sp and cfa <= high, as a slot is at least 8 and at most size bytes below cfa.
+        let (return_address, saved) = unsafe {
+            (
+                self.memory.load(cfa - 8),
+                self.memory.load(cfa - rule.fp_slot()),
+            )
+        };
         if return_address == 0 {
             return None;
         }
