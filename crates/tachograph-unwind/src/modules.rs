@@ -56,10 +56,6 @@ pub(crate) struct UnwindSections {
 }
 
 /// Copies the unwind sections of `module`, or `None` if it is no longer loaded or has none.
-#[cfg_attr(
-    not(all(target_os = "linux", target_arch = "x86_64")),
-    allow(dead_code)
-)]
 pub(crate) fn copy_unwind_sections(module: &Module) -> Option<UnwindSections> {
     let mut sections = None;
     system::for_each_image(&mut |image| {

@@ -160,3 +160,40 @@ fn compiled(module: &Module) -> Table {
 fn compiled(_module: &Module) -> Table {
     Table::default()
 }
+
+#[cfg(all(test, target_os = "linux", target_arch = "x86_64"))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_refreshed_snapshot_shares_the_tables_of_unchanged_modules() {
+        let modules = crate::loaded_modules();
+        let (first, rest) = modules.split_first().expect("an executable");
+        let old = Snapshot::build(rest, u16::MAX);
+        let new = old.refreshed(&modules);
+        assert_eq!(new.epoch(), 1);
+        for range in &old.ranges {
+            let same = new
+                .ranges
+                .iter()
+                .find(|other| other.start == range.start)
+                .expect("kept");
+            assert!(Arc::ptr_eq(&range.table, &same.table));
+        }
+        assert!(
+            new.ranges
+                .iter()
+                .any(|range| range.start == first.start && range.table.rows() > 0)
+        );
+    }
+
+    #[test]
+    fn code_is_told_from_the_gaps_between_modules() {
+        let snapshot = Snapshot::build(&crate::loaded_modules(), 1);
+        let here = Snapshot::build as *const () as u64;
+        assert!(snapshot.find(here).in_module && snapshot.find(here).rule != Rule::UNKNOWN);
+        for pc in [0, 1, 0x1000, u64::MAX, snapshot.ranges[0].start - 1] {
+            assert!(!snapshot.find(pc).in_module);
+        }
+    }
+}
