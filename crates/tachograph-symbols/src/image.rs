@@ -39,9 +39,6 @@ enum LineSource {
     Open(Box<Lines>),
 }
 
-/// The budget of [`Budget`] does not suffice: always [`Shortfall::BudgetUsedUp`].
-pub(crate) struct OverBudget(Shortfall);
-
 /// The vDSO is two or three pages; a larger range is a wrong module map.
 const MAX_VDSO_BYTES: u64 = 1 << 20;
 
@@ -62,42 +59,34 @@ impl Image {
     }
 
     /// Gives the frames of a link-time address to `emit`, innermost first; none without debug information.
-    ///
-    /// # Errors
-    /// [`OverBudget`] if the budget is used up; the caller then closes lines, here and elsewhere, or gives them up.
     pub(crate) fn source_frames(
         &mut self,
         address: u64,
         budget: &mut Budget,
         emit: impl FnMut(SourceFrame<'_>),
-    ) -> Result<(), OverBudget> {
+    ) {
         // Functions that the linker left out stay in the debug information, at address 0 or so.
         if !self.code.iter().any(|range| range.contains(address)) {
-            return Ok(());
+            return;
         }
-        match self.try_source_frames(address, budget, emit) {
-            Ok(()) => Ok(()),
-            Err(over @ Shortfall::BudgetUsedUp { .. }) => Err(OverBudget(over)),
-            Err(shortfall) => {
-                self.note(shortfall);
-                Ok(())
-            }
+        if let Err(shortfall) = self.try_source_frames(address, budget, emit) {
+            self.note(shortfall);
         }
     }
 
-    /// Frees the memory taken for lines; the next address takes it anew.
-    pub(crate) fn close_lines(&mut self, budget: &mut Budget) {
-        if let LineSource::Open(lines) = &self.lines {
-            budget.release(lines.charged_bytes());
-            self.lines = LineSource::Closed(lines.sections().clone());
+    /// When the unit that was not asked for the longest time was asked for; nothing without open units.
+    pub(crate) fn oldest_lookup(&self) -> Option<u64> {
+        match &self.lines {
+            LineSource::Open(lines) => lines.oldest_lookup(),
+            LineSource::Absent | LineSource::Closed(_) => None,
         }
     }
 
-    /// Frees the memory taken for lines for good, and notes why.
-    pub(crate) fn give_up_lines(&mut self, reason: OverBudget, budget: &mut Budget) {
-        self.close_lines(budget);
-        self.lines = LineSource::Absent;
-        self.note(reason.0);
+    /// Closes the unit that was not asked for the longest time.
+    pub(crate) fn close_oldest_unit(&mut self, budget: &mut Budget) {
+        if let LineSource::Open(lines) = &mut self.lines {
+            lines.close_oldest(budget);
+        }
     }
 
     /// Lets the kernel take back the mapped pages that were touched.
@@ -188,11 +177,10 @@ impl Image {
         emit: impl FnMut(SourceFrame<'_>),
     ) -> Result<(), Shortfall> {
         if let LineSource::Closed(sections) = &self.lines {
-            let opened = Lines::open(sections.clone(), budget);
-            if !matches!(opened, Err(Shortfall::BudgetUsedUp { .. })) {
-                self.lines = LineSource::Absent;
-            }
-            self.lines = LineSource::Open(Box::new(opened?));
+            let sections = sections.clone();
+            // Left behind if opening fails.
+            self.lines = LineSource::Absent;
+            self.lines = LineSource::Open(Box::new(Lines::open(sections, budget)?));
         }
         match &mut self.lines {
             LineSource::Open(lines) => lines.find(address, budget, emit),

@@ -44,6 +44,8 @@ mod names;
 mod stats;
 mod symbolizer;
 mod symtab;
+mod unit;
+mod unit_index;
 
 pub use cache::Frame;
 pub use module::Module;

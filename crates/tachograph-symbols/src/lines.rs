@@ -1,29 +1,36 @@
 //! Files, lines and inlined frames from DWARF, within a memory budget.
 //!
-//! Owns the addr2line context of one image, and the estimate of what it costs. Called by `image`.
+//! Owns the open units of one image, and the budget that all images share. Called by `image`.
 //!
-//! # Estimate
-//! addr2line keeps what it has parsed, so memory grows with the compilation units that are touched. Charged are:
-//! when the context is opened, a multiple of `.debug_abbrev` (abbreviations of all units are kept decoded), of the unit ranges,
-//! and an amount per unit; at the first address in a unit, a multiple of its line program and of its `.debug_info` part; and for
-//! each address an amount per inlined frame, for the tables of its function. The factors were fitted to allocations counted by the example `resolve_cost`.
+//! # Memory
+//! Kept are an index of code ranges and the units that were asked for last. Charged are the index (exact), decompressed sections
+//! (exact) and each open unit (an estimate, see `unit`). When the budget is exceeded, the unit that was not asked for the longest
+//! time is closed, in whichever image it is. Closed units are read again when they are asked for again, so time is bounded too:
+//! all units ever opened may take [`MAX_TURNOVER`] times the budget.
 
-use std::collections::HashSet;
+use std::collections::HashMap;
 
-use addr2line::{Context, FrameIter};
-use gimli::{Dwarf, EndianSlice, LittleEndian, SectionId};
+use gimli::{
+    AttributeValue, DebugInfoOffset, Dwarf, EndianSlice, LittleEndian, SectionId, UnitOffset,
+    UnitRef,
+};
 
 use crate::elf::DebugSections;
 use crate::stats::Shortfall;
+use crate::unit::{self, Function, Unit};
+use crate::unit_index::{UnitId, UnitIndex};
 
 /// The debug information of one image, opened.
 pub(crate) struct Lines {
-    // N.B. declared, and so dropped, before the bytes that it reads (`file_bytes` rule 2).
-    context: Context<Slice>,
-    charged_units: HashSet<usize>,
-    charged_bytes: u64,
-    /// Keeps the bytes behind `context` alive.
-    sections: DebugSections,
+    // N.B. all that borrows the sections is declared, and so dropped, before them (`file_bytes` rule 2).
+    open: HashMap<UnitId, OpenUnit>,
+    /// The unit outside of the asked one that named an inlined function last.
+    foreign: Option<(UnitId, gimli::Unit<Slice>)>,
+    index: UnitIndex,
+    dwarf: Dwarf<Slice>,
+    fixed_bytes: u64,
+    /// Keeps the bytes behind the rest alive.
+    _sections: DebugSections,
 }
 
 /// One frame as DWARF has it.
@@ -33,22 +40,30 @@ pub(crate) struct SourceFrame<'a> {
     pub(crate) line: u32,
 }
 
-/// Estimated memory that debug information may take, over all images.
+/// Memory for debug information, over all images.
 #[derive(Debug)]
 pub(crate) struct Budget {
     limit_bytes: u64,
     used_bytes: u64,
+    /// All that was ever charged.
+    turnover_bytes: u64,
+    /// Counts lookups, to tell which unit was asked for the longest time ago.
+    lookups: u64,
 }
 
-type Slice = EndianSlice<'static, LittleEndian>;
+pub(crate) type Slice = EndianSlice<'static, LittleEndian>;
 
-// Decoded over encoded size; see the header.
-const ABBREV_FACTOR: u64 = 22;
-const RANGES_FACTOR: u64 = 2;
-const UNIT_BYTES: u64 = 800;
-const LINE_PROGRAM_FACTOR: u64 = 4;
-const UNIT_INFO_PERCENT: u64 = 40;
-const INLINED_FRAME_BYTES: u64 = 192;
+struct OpenUnit {
+    unit: Unit,
+    bytes: u64,
+    last_lookup: u64,
+}
+
+/// How many times its size a budget may be spent anew: 64 MiB this often are some ten seconds of work.
+const MAX_TURNOVER: u64 = 32;
+
+/// How far the name of an inlined function is followed from entry to entry.
+const MAX_ORIGINS: usize = 16;
 
 impl Lines {
     /// Decompresses sections where needed, and indexes the compilation units.
@@ -56,90 +71,193 @@ impl Lines {
     /// # Errors
     /// [`Shortfall::BudgetUsedUp`] if this alone is over the budget, [`Shortfall::BrokenDebugInfo`],
     /// [`Shortfall::CompressedDebugInfo`]. The budget is then as it was.
-    pub(crate) fn open(sections: DebugSections, budget: &mut Budget) -> Result<Self, Shortfall> {
-        let used_bytes = budget.used_bytes;
-        let opened = Self::index(sections, budget);
-        opened.inspect_err(|_| budget.used_bytes = used_bytes)
-    }
-
-    fn index(mut sections: DebugSections, budget: &mut Budget) -> Result<Self, Shortfall> {
+    pub(crate) fn open(
+        mut sections: DebugSections,
+        budget: &mut Budget,
+    ) -> Result<Self, Shortfall> {
         let unpacked_bytes = sections.compressed_size();
         if unpacked_bytes > 0 && !cfg!(feature = "compressed-debug") {
             return Err(Shortfall::CompressedDebugInfo);
         }
-        budget.charge(unpacked_bytes)?;
+        // A budget of 0 doesn't pay for the index.
+        budget.admit(unpacked_bytes.max(1))?;
         sections.decompress()?;
-        let index_bytes = index_bytes(&sections)?;
-        budget.charge(index_bytes)?;
         let load = |id| Ok::<_, gimli::Error>(slice(&sections, id));
         let dwarf = Dwarf::load(load).map_err(Shortfall::BrokenDebugInfo)?;
-        let context = Context::from_dwarf(dwarf).map_err(Shortfall::BrokenDebugInfo)?;
+        let index = UnitIndex::build(&dwarf).map_err(Shortfall::BrokenDebugInfo)?;
+        let fixed_bytes = unpacked_bytes + index.memory_bytes();
+        budget.admit(fixed_bytes)?;
+        budget.charge(fixed_bytes);
         Ok(Self {
-            context,
-            charged_units: HashSet::new(),
-            charged_bytes: unpacked_bytes + index_bytes,
-            sections,
+            open: HashMap::new(),
+            foreign: None,
+            index,
+            dwarf,
+            fixed_bytes,
+            _sections: sections,
         })
     }
 
     /// Gives the frames of a link-time address to `emit`, innermost first; none if the address is unknown.
     ///
     /// # Errors
-    /// [`Shortfall::BudgetUsedUp`] if the address opened a unit that went over the budget (its frames were emitted);
-    /// [`Shortfall::BrokenDebugInfo`] if frames are missing.
+    /// [`Shortfall::BudgetUsedUp`] if the unit does not fit in the budget, [`Shortfall::BrokenDebugInfo`].
     pub(crate) fn find(
         &mut self,
         address: u64,
         budget: &mut Budget,
         mut emit: impl FnMut(SourceFrame<'_>),
     ) -> Result<(), Shortfall> {
-        let mut frames: u64 = 0;
-        let found = self.context.find_frames(address).skip_all_loads();
-        let emitted = found.and_then(|found| {
-            emit_all(found, &mut |frame| {
-                frames += 1;
-                emit(frame);
-            })
-        });
-        let unit = self.charge_unit(address, budget);
-        let inlined = self.charge(frames.saturating_sub(1) * INLINED_FRAME_BYTES, budget);
-        emitted.map_err(Shortfall::BrokenDebugInfo)?;
-        unit.and(inlined)
-    }
-
-    /// Charges the unit of an address if this is the first address in it.
-    fn charge_unit(&mut self, address: u64, budget: &mut Budget) -> Result<(), Shortfall> {
-        let found = self.context.find_dwarf_and_unit(address);
-        let Some(unit) = found.skip_all_loads() else {
-            return Ok(());
-        };
-        let header = &unit.header;
-        let Some(offset) = header.debug_info_offset() else {
-            return Ok(());
-        };
-        if !self.charged_units.insert(offset.0) {
-            return Ok(());
+        for id in self.index.candidates(address) {
+            self.touch(id, budget)?;
+            let found = self.find_in(id, address, &mut emit);
+            if found.map_err(Shortfall::BrokenDebugInfo)? {
+                break;
+            }
         }
-        let program = unit.line_program.as_ref();
-        let program = program.map_or(0, |p| p.header().raw_program_buf().len() as u64);
-        let info = header.length_including_self() as u64;
-        let wanted_bytes = program * LINE_PROGRAM_FACTOR + info * UNIT_INFO_PERCENT / 100;
-        self.charge(wanted_bytes, budget)
-    }
-
-    fn charge(&mut self, wanted_bytes: u64, budget: &mut Budget) -> Result<(), Shortfall> {
-        budget.charge(wanted_bytes)?;
-        self.charged_bytes += wanted_bytes;
         Ok(())
     }
 
-    pub(crate) fn sections(&self) -> &DebugSections {
-        &self.sections
+    /// When the unit that was not asked for the longest time was asked for.
+    pub(crate) fn oldest_lookup(&self) -> Option<u64> {
+        self.open.values().map(|open| open.last_lookup).min()
+    }
+
+    /// Closes the unit that was not asked for the longest time.
+    pub(crate) fn close_oldest(&mut self, budget: &mut Budget) {
+        let oldest = self.open.iter().min_by_key(|(_, open)| open.last_lookup);
+        if let Some((&id, open)) = oldest {
+            budget.release(open.bytes);
+            self.open.remove(&id);
+        }
     }
 
     /// What this has taken of the budget.
     pub(crate) fn charged_bytes(&self) -> u64 {
-        self.charged_bytes
+        let units = self.open.values().map(|open| open.bytes);
+        self.fixed_bytes + units.sum::<u64>()
+    }
+
+    /// Opens a unit if it is not.
+    fn touch(&mut self, id: UnitId, budget: &mut Budget) -> Result<(), Shortfall> {
+        budget.lookups += 1;
+        if let Some(open) = self.open.get_mut(&id) {
+            open.last_lookup = budget.lookups;
+            return Ok(());
+        }
+        let header = self.index.header(&self.dwarf, id);
+        let header = header.map_err(Shortfall::BrokenDebugInfo)?;
+        budget.admit(unit::least_memory_bytes(&header))?;
+        let unit = Unit::open(&self.dwarf, header).map_err(Shortfall::BrokenDebugInfo)?;
+        let bytes = unit.memory_bytes();
+        budget.charge(bytes);
+        let last_lookup = budget.lookups;
+        self.open.insert(
+            id,
+            OpenUnit {
+                unit,
+                bytes,
+                last_lookup,
+            },
+        );
+        Ok(())
+    }
+
+    /// Emits the frames that an open unit has for an address; false if it has none.
+    fn find_in(
+        &mut self,
+        id: UnitId,
+        address: u64,
+        emit: &mut impl FnMut(SourceFrame<'_>),
+    ) -> gimli::Result<bool> {
+        let Some(OpenUnit { unit, .. }) = self.open.get(&id) else {
+            return Ok(false);
+        };
+        let unit_ref = unit.unit_ref(&self.dwarf);
+        let functions = unit.functions_at(unit_ref, address)?;
+        let row = unit.line_at(address)?;
+        let (mut file, mut line) = row.map_or((None, 0), |(file, line)| (Some(file), line));
+        let mut names = Namer {
+            dwarf: &self.dwarf,
+            index: &self.index,
+            foreign: &mut self.foreign,
+        };
+        for function in functions.iter().rev() {
+            let name = names.name(unit_ref, function);
+            emit(SourceFrame {
+                linkage_name: name.map(|name| name.slice()),
+                file: file
+                    .and_then(|number| unit.file(unit_ref, number))
+                    .as_deref(),
+                line,
+            });
+            // The next frame is where this one was called.
+            file = function.call.file;
+            line = function.call.line;
+        }
+        if let (true, Some((file, line))) = (functions.is_empty(), row) {
+            emit(SourceFrame {
+                linkage_name: None,
+                file: unit.file(unit_ref, file).as_deref(),
+                line,
+            });
+        }
+        Ok(!functions.is_empty() || row.is_some())
+    }
+}
+
+/// Finds the names of functions, which may stand in other units.
+struct Namer<'a> {
+    dwarf: &'a Dwarf<Slice>,
+    index: &'a UnitIndex,
+    foreign: &'a mut Option<(UnitId, gimli::Unit<Slice>)>,
+}
+
+/// Where a name is looked for next.
+enum Origin {
+    Here(UnitOffset),
+    Elsewhere(DebugInfoOffset),
+}
+
+impl Namer<'_> {
+    /// The linkage name, or else the plain one. Damage means no name, not no frame.
+    fn name(&mut self, unit: UnitRef<'_, Slice>, function: &Function) -> Option<Slice> {
+        let own = function.linkage_name.or(function.name);
+        let name = own.or_else(|| self.follow(unit, origin(function)?, MAX_ORIGINS));
+        name.filter(|name| !name.is_empty())
+    }
+
+    fn follow(&mut self, unit: UnitRef<'_, Slice>, from: Origin, left: usize) -> Option<Slice> {
+        let left = left.checked_sub(1)?;
+        let offset = match from {
+            Origin::Here(entry) => {
+                let function = unit::function_at(unit, entry).ok()?;
+                let own = function.linkage_name.or(function.name);
+                return own.or_else(|| self.follow(unit, origin(&function)?, left));
+            }
+            Origin::Elsewhere(offset) => offset,
+        };
+        let id = self.index.unit_at(offset)?;
+        let (_, other) = match self.foreign.take() {
+            Some(open) if open.0 == id => open,
+            _ => {
+                let header = self.index.header(self.dwarf, id).ok()?;
+                (id, self.dwarf.unit(header).ok()?)
+            }
+        };
+        let entry = offset.to_unit_offset(&other.header);
+        let name = entry
+            .and_then(|entry| self.follow(other.unit_ref(self.dwarf), Origin::Here(entry), left));
+        *self.foreign = Some((id, other));
+        name
+    }
+}
+
+fn origin(function: &Function) -> Option<Origin> {
+    match function.origin? {
+        AttributeValue::UnitRef(entry) => Some(Origin::Here(entry)),
+        AttributeValue::DebugInfoRef(offset) => Some(Origin::Elsewhere(offset)),
+        _ => None,
     }
 }
 
@@ -148,6 +266,8 @@ impl Budget {
         Self {
             limit_bytes,
             used_bytes: 0,
+            turnover_bytes: 0,
+            lookups: 0,
         }
     }
 
@@ -155,58 +275,42 @@ impl Budget {
         self.used_bytes
     }
 
-    /// Gives back what a dropped [`Lines`] had taken.
+    /// Whether units must be closed.
+    pub(crate) fn is_exceeded(&self) -> bool {
+        self.used_bytes > self.limit_bytes
+    }
+
+    /// Gives back what was charged.
     pub(crate) fn release(&mut self, bytes: u64) {
         self.used_bytes = self.used_bytes.saturating_sub(bytes);
     }
 
-    fn charge(&mut self, wanted_bytes: u64) -> Result<(), Shortfall> {
-        let left_bytes = self.limit_bytes.saturating_sub(self.used_bytes);
+    fn charge(&mut self, bytes: u64) {
+        self.used_bytes = self.used_bytes.saturating_add(bytes);
+        self.turnover_bytes = self.turnover_bytes.saturating_add(bytes);
+    }
+
+    /// Refuses what can't fit even if all open units are closed, and everything once the turnover is spent.
+    fn admit(&self, wanted_bytes: u64) -> Result<(), Shortfall> {
+        let turnover = self.limit_bytes.saturating_mul(MAX_TURNOVER);
+        let left_bytes = self
+            .limit_bytes
+            .min(turnover.saturating_sub(self.turnover_bytes));
         if wanted_bytes > left_bytes {
             return Err(Shortfall::BudgetUsedUp {
                 wanted_bytes,
                 left_bytes,
             });
         }
-        self.used_bytes += wanted_bytes;
         Ok(())
     }
 }
 
 fn slice(sections: &DebugSections, id: SectionId) -> Slice {
     let bytes = sections.section(id).map(|section| {
-        // SAFETY: `file_bytes` rule 2: `Lines` keeps `sections` beside the context and drops the context first; if opening
-        // fails, the context is gone before `Lines::open` returns. No slice leaves this file without a shorter lifetime.
+        // SAFETY: `file_bytes` rule 2: `Lines` keeps the sections and drops all that borrows them first; if opening fails, that
+        // is gone before `Lines::open` returns. No slice leaves this file and `unit` without a shorter lifetime.
         unsafe { section.slice() }
     });
     EndianSlice::new(bytes.unwrap_or_default(), LittleEndian)
-}
-
-/// Estimated memory of the index over all units.
-fn index_bytes(sections: &DebugSections) -> Result<u64, Shortfall> {
-    let info = gimli::DebugInfo::from(slice(sections, SectionId::DebugInfo));
-    let mut units = info.units();
-    let mut count = 0;
-    while units.next().map_err(Shortfall::BrokenDebugInfo)?.is_some() {
-        count += 1;
-    }
-    let abbreviations = sections.size(SectionId::DebugAbbrev);
-    let ranges = sections.size(SectionId::DebugAranges);
-    Ok(count * UNIT_BYTES + abbreviations * ABBREV_FACTOR + ranges * RANGES_FACTOR)
-}
-
-fn emit_all(
-    mut frames: FrameIter<'_, Slice>,
-    emit: &mut impl FnMut(SourceFrame<'_>),
-) -> Result<(), gimli::Error> {
-    while let Some(frame) = frames.next()? {
-        let location = frame.location.as_ref();
-        let name = frame.function.as_ref().map(|f| f.name.slice());
-        emit(SourceFrame {
-            linkage_name: name.filter(|name| !name.is_empty()),
-            file: location.and_then(|l| l.file),
-            line: location.and_then(|l| l.line).unwrap_or(0),
-        });
-    }
-    Ok(())
 }

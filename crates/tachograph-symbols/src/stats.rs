@@ -22,8 +22,8 @@ pub struct Stats {
     pub symbols_bytes: u64,
     /// Estimated memory taken for lines and inlined frames, within [`crate::Options::lines_budget_bytes`].
     pub lines_bytes: u64,
-    /// How often that memory was freed because the budget was used up, and debug information parsed anew.
-    pub lines_restarts: u32,
+    /// How many parts of debug information (compilation units) were closed to keep the budget.
+    pub units_closed: u64,
     /// The modules that were asked for and gave less than function, file and line.
     pub limited_modules: Vec<ModuleStats>,
 }

@@ -5,7 +5,7 @@
 use std::path::PathBuf;
 
 use crate::cache::{Frame, FrameCache, Interner};
-use crate::image::{Image, OverBudget};
+use crate::image::Image;
 use crate::lines::{Budget, SourceFrame};
 use crate::module::Module;
 use crate::names;
@@ -15,13 +15,11 @@ use crate::stats::{ModuleStats, Stats};
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Options {
-    /// Memory that may be taken, by estimate, for files, lines and inlined frames. When it is used up, all of it is freed and
-    /// taken anew, [`Self::lines_restarts`] times. After that, and with 0 from the start, new addresses are answered from symbol
-    /// tables alone, with line 0. Addresses answered before keep their frames.
+    /// Memory that may be taken, by estimate, for files, lines and inlined frames. When it is used up, what was not asked for the
+    /// longest time makes room. Debug information may be read anew up to 32 times this size; after that, and with 0 from the
+    /// start, new addresses in code not at hand are answered from symbol tables alone, with line 0. Addresses answered before
+    /// keep their frames.
     pub lines_budget_bytes: u64,
-    /// How often debug information may be parsed anew because the budget was used up: a bound on time, where the budget is one
-    /// on memory.
-    pub lines_restarts: u32,
     /// Whether the modules are those of this process: then the vDSO is read from memory, and the executable through
     /// `/proc/self/exe`, which works when its file was deleted or replaced.
     pub this_process: bool,
@@ -33,7 +31,6 @@ impl Default for Options {
     fn default() -> Self {
         Self {
             lines_budget_bytes: 64 << 20,
-            lines_restarts: 8,
             this_process: true,
             debug_directories: vec![PathBuf::from("/usr/lib/debug")],
         }
@@ -52,7 +49,7 @@ pub struct Symbolizer {
     /// The last answer for an address outside of all modules: such addresses aren't cached, they have no bound.
     unknown: Vec<Frame>,
     misses: u64,
-    lines_restarts: u32,
+    units_closed: u64,
 }
 
 impl Symbolizer {
@@ -67,7 +64,7 @@ impl Symbolizer {
             names: Names::default(),
             unknown: Vec::new(),
             misses: 0,
-            lines_restarts: 0,
+            units_closed: 0,
         }
     }
 
@@ -119,7 +116,7 @@ impl Symbolizer {
             bytes_mapped: images().map(Image::mapped_bytes).sum(),
             symbols_bytes: images().map(Image::symbols_bytes).sum(),
             lines_bytes: self.budget.used_bytes(),
-            lines_restarts: self.lines_restarts,
+            units_closed: self.units_closed,
             limited_modules: self.limited_modules(),
         }
     }
@@ -129,47 +126,26 @@ impl Symbolizer {
         let Some(at) = covering(&self.modules, pc) else {
             return false;
         };
-        let mut answer = self.look_up(at, pc);
-        if let Some(over) = answer.over_budget.take() {
-            answer = self.make_room(at, pc, answer, over);
-        }
-        self.misses += u64::from(!answer.is_named);
-        self.cache.insert(pc, answer.frames);
-        true
-    }
-
-    fn look_up(&mut self, at: usize, pc: u64) -> Answer {
         let Loaded { module, image } = &self.modules[at];
         let open = || Image::open(module, &self.options);
         let image = self.images[*image].get_or_insert_with(open);
-        self.names.look_up(image, module, pc, &mut self.budget)
+        let answer = self.names.look_up(image, module, pc, &mut self.budget);
+        self.misses += u64::from(!answer.is_named);
+        self.cache.insert(pc, answer.frames);
+        self.make_room();
+        true
     }
 
-    /// Frees the lines of all images, and asks again where an address went without; or gives lines up in its image.
-    fn make_room(&mut self, at: usize, pc: u64, answer: Answer, over: OverBudget) -> Answer {
-        if self.lines_restarts >= self.options.lines_restarts {
-            self.give_up_lines(at, over);
-            return answer;
-        }
-        self.lines_restarts += 1;
-        for image in self.images.iter_mut().flatten() {
-            image.close_lines(&mut self.budget);
-        }
-        if answer.has_source {
-            return answer;
-        }
-        let mut answer = self.look_up(at, pc);
-        match answer.over_budget.take() {
-            // Not even the whole budget suffices to begin.
-            Some(over) if !answer.has_source => self.give_up_lines(at, over),
-            _ => {}
-        }
-        answer
-    }
-
-    fn give_up_lines(&mut self, at: usize, reason: OverBudget) {
-        if let Some(image) = &mut self.images[self.modules[at].image] {
-            image.give_up_lines(reason, &mut self.budget);
+    /// Closes the units that were not asked for the longest time, in all images, until the budget is kept.
+    fn make_room(&mut self) {
+        while self.budget.is_exceeded() {
+            let open = self.images.iter_mut().flatten();
+            let open = open.filter(|image| image.oldest_lookup().is_some());
+            let Some(image) = open.min_by_key(|image| image.oldest_lookup()) else {
+                return;
+            };
+            image.close_oldest_unit(&mut self.budget);
+            self.units_closed += 1;
         }
     }
 
@@ -233,9 +209,6 @@ struct Names {
 struct Answer {
     frames: Vec<Frame>,
     is_named: bool,
-    /// Whether the frames come from debug information.
-    has_source: bool,
-    over_budget: Option<OverBudget>,
 }
 
 impl Names {
@@ -249,23 +222,17 @@ impl Names {
         let address = module.link_address(pc);
         let mut frames = Vec::new();
         let mut is_mangled = false;
-        let found = image.source_frames(address, budget, |frame| {
+        image.source_frames(address, budget, |frame| {
             is_mangled = frame.linkage_name.is_some_and(names::is_mangled);
             frames.push(self.source_frame(&frame));
         });
-        let has_source = !frames.is_empty();
-        if !has_source {
+        if frames.is_empty() {
             frames.push(self.bare_frame(NAMELESS));
         }
         // A plain DWARF name lacks the path that the symbol's name has.
         let symbol = image.symbol(address).filter(|_| !is_mangled);
         let is_named = self.name_outermost(&mut frames, symbol, module, pc);
-        Answer {
-            frames,
-            is_named,
-            has_source,
-            over_budget: found.err(),
-        }
+        Answer { frames, is_named }
     }
 
     /// Names the physical function by its symbol, or by module and offset if it has no name at all, which gives false.

@@ -33,7 +33,9 @@ impl Copy {
     /// Some function addresses, spread over the file.
     fn addresses(&self) -> Vec<u64> {
         let elf = ElfFile64::<LittleEndian>::parse(&*self.bytes).expect("own executable");
-        let functions = elf.symbols().filter(|s| s.is_definition() && s.size() > 0);
+        let text = elf.section_by_name(".text").map(|section| section.index());
+        let functions = elf.symbols();
+        let functions = functions.filter(|s| s.section_index() == text && s.size() > 0);
         let addresses: Vec<u64> = functions.map(|s| s.address() + s.size() / 2).collect();
         let step = addresses.len() / 15;
         addresses.into_iter().step_by(step.max(1)).collect()

@@ -5,7 +5,7 @@ mod common;
 use std::path::{Path, PathBuf};
 
 use common::{exported, module_of, modules, symbolizer};
-use tachograph_symbols::{Frame, Module, Options, Shortfall, Symbolizer};
+use tachograph_symbols::{Frame, Module, Options, Shortfall, Stats, Symbolizer};
 
 #[inline(never)]
 fn a_plain_function(value: u64) -> u64 {
@@ -129,44 +129,39 @@ fn budget_of_zero_gives_names_without_lines() {
     );
 }
 
-#[test]
-fn small_budget_is_kept_and_answers_stay_once_given() {
-    let mut unlimited = symbolizer(Options::default());
-    unlimited.resolve(address_of(a_plain_function));
-    let enough = unlimited.stats().lines_bytes;
-    assert!(enough > 0);
+/// Addresses in several compilation units.
+fn spread_addresses() -> Vec<u64> {
+    let functions = [
+        address_of(a_plain_function),
+        (std::thread::yield_now as *const ()).addr() as u64,
+        (Symbolizer::stats as *const ()).addr() as u64,
+        (std::env::current_exe as *const ()).addr() as u64,
+        (Vec::<String>::push as *const ()).addr() as u64,
+    ];
+    let several = functions.iter().flat_map(|pc| (0..8).map(move |i| pc + i));
+    several.collect()
+}
 
+fn frames_with_budget(budget_bytes: u64) -> (Vec<Vec<Frame>>, Stats) {
     let mut options = Options::default();
-    options.lines_budget_bytes = enough;
-    options.lines_restarts = 0;
+    options.lines_budget_bytes = budget_bytes;
     let mut symbolizer = symbolizer(options);
-    let before = symbolizer.resolve(address_of(a_plain_function)).to_vec();
-    // Code of std lies in another unit, which does not fit any more.
-    let std_function = (std::thread::yield_now as *const ()).addr() as u64;
-    symbolizer.resolve(std_function);
-    assert_eq!(symbolizer.stats().lines_bytes, 0, "freed when used up");
-    assert_eq!(before, symbolizer.resolve(address_of(a_plain_function)));
-    let late = symbolizer.resolve(outermost() - 1);
-    assert_eq!((late.len(), late[0].line), (1, 0), "{late:?}");
+    let mut frames = Vec::new();
+    for pc in spread_addresses() {
+        frames.push(symbolizer.resolve(pc).to_vec());
+        assert!(symbolizer.stats().lines_bytes <= budget_bytes);
+    }
+    (frames, symbolizer.stats())
 }
 
 #[test]
-fn used_up_budget_is_begun_anew_as_often_as_allowed() {
-    let own = address_of(a_plain_function);
-    let elsewhere = (std::thread::yield_now as *const ()).addr() as u64;
-    let mut unlimited = symbolizer(Options::default());
-    unlimited.resolve(own);
-    let mut options = Options::default();
-    options.lines_budget_bytes = unlimited.stats().lines_bytes;
-    options.lines_restarts = 2;
-    let mut symbolizer = symbolizer(options.clone());
-    for pc in [elsewhere, own, own + 1, elsewhere + 1] {
-        let frames = symbolizer.resolve(pc);
-        assert!(frames.iter().all(|frame| frame.line != 0), "{frames:?}");
-        assert!(symbolizer.stats().lines_bytes <= options.lines_budget_bytes);
-    }
-    assert_eq!(symbolizer.stats().lines_restarts, 2);
-    assert_eq!(symbolizer.stats().limited_modules, []);
+fn small_budget_is_kept_and_gives_the_same_frames() {
+    let (wanted, unlimited) = frames_with_budget(u64::MAX);
+    assert_eq!(unlimited.units_closed, 0);
+    let (frames, limited) = frames_with_budget(unlimited.lines_bytes * 2 / 3);
+    assert!(limited.units_closed > 0, "{limited:?}");
+    assert_eq!(frames, wanted);
+    assert_eq!(limited.limited_modules, []);
 }
 
 #[test]
