@@ -117,7 +117,7 @@ impl Elf {
 
 type File<'data> = ElfFile64<'data, LittleEndian>;
 
-/// The DWARF sections that addr2line reads.
+/// The DWARF sections that `lines` and `unit` read.
 const DEBUG_SECTIONS: [gimli::SectionId; 10] = [
     gimli::SectionId::DebugAbbrev,
     gimli::SectionId::DebugAddr,

@@ -1,6 +1,6 @@
 //! The bytes of an ELF image: a mapped file, or memory that was copied or decompressed.
 //!
-//! Owns the mapping and the only unsafe blocks but one of the crate. Called by `image`, `elf`, `symtab` and `lines`.
+//! Owns the mapping and all unsafe blocks but one, which is in `lines` of the crate. Called by `image`, `elf`, `symtab` and `lines`.
 //!
 //! # Protocol
 //! 1. Bytes MUST NOT move or change while a [`FileBytes`] lives: there is no way to mutate one.
