@@ -8,9 +8,9 @@
 //! |---|---|---|---|
 //! | 0 | 0 | address | the physical function at this address |
 //! | 0 | d = 1..=127 | address | the frame that is inlined d deep there, counted from the physical function leafwards |
-//! | 1 | id | id | a frame without code: the name of task `id` as the root of a start stack |
+//! | 1 | id | id | a frame without code, only a name: string `id` of the generation as the name of a task or the reason of a wait |
 
-use crate::ids::TaskId;
+use crate::ids::StringId;
 
 const DEPTH_SHIFT: u32 = 56;
 const NAME_BIT: u64 = 1 << 63;
@@ -29,8 +29,8 @@ pub enum Pc {
         /// 0 for the physical function there, d for the frame inlined d deep into it.
         inline_depth: u8,
     },
-    /// No code: the name of this task.
-    Name(TaskId),
+    /// No code: a name, told apart by its string id.
+    Name(StringId),
 }
 
 impl Pc {
@@ -45,7 +45,7 @@ impl Pc {
 
     /// The number for the wire.
     ///
-    /// Bits of an address above the 56th are dropped (user space has at most 56) and so is bit 63 of a task.
+    /// Bits of an address above the 56th are dropped (user space has at most 56) and so is bit 63 of a string id.
     #[must_use]
     pub const fn encode(self) -> u64 {
         match self {
@@ -60,7 +60,7 @@ impl Pc {
                 };
                 (address & ADDRESS_MASK) | ((depth as u64) << DEPTH_SHIFT)
             }
-            Self::Name(task) => task.0 | NAME_BIT,
+            Self::Name(name) => name.0 | NAME_BIT,
         }
     }
 
@@ -70,7 +70,7 @@ impl Pc {
     #[must_use]
     pub const fn decode(wire: u64) -> Self {
         if wire & NAME_BIT != 0 {
-            return Self::Name(TaskId(wire & !NAME_BIT));
+            return Self::Name(StringId(wire & !NAME_BIT));
         }
         Self::Code {
             address: wire & ADDRESS_MASK,
@@ -94,8 +94,8 @@ mod tests {
                 assert_eq!(Pc::decode(pc.encode()), pc);
             }
         }
-        for task in [TaskId(1), TaskId(u64::MAX >> 1)] {
-            assert_eq!(Pc::decode(Pc::Name(task).encode()), Pc::Name(task));
+        for name in [StringId(1), StringId(u64::MAX >> 1)] {
+            assert_eq!(Pc::decode(Pc::Name(name).encode()), Pc::Name(name));
         }
     }
 
@@ -110,7 +110,7 @@ mod tests {
             .encode(),
             0x40_1000 | 2 << 56
         );
-        assert_eq!(Pc::Name(TaskId(7)).encode(), 1 << 63 | 7);
+        assert_eq!(Pc::Name(StringId(7)).encode(), 1 << 63 | 7);
     }
 
     #[test]

@@ -1,1 +1,44 @@
-#![doc = "to be written"]
+//! An execution tracer and flight recorder for Rust programs.
+//!
+//! **You give** a sink and, if you like, annotations. **You get** a trace that `go tool trace` opens: threads, tasks, regions, logs and
+//! CPU-profile samples with symbolized stacks, cut into self-contained generations. No event and no sample is lost, late or misplaced,
+//! and whatever can't be kept is counted in the trace. **You owe** nothing at run time: recording off costs one load and a branch per
+//! annotation. **Not for** metrics over days: a trace grows with what happens.
+//!
+//! ```
+//! # fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! # let path = std::env::temp_dir().join(format!("tachograph-doc-{}.trace", std::process::id()));
+//! use std::fs::File;
+//! use std::time::Duration;
+//!
+//! let recording = tachograph::Recorder::new()
+//!     .sample_cpu(99) // Hz; without it there are no samples
+//!     .generation_period(Duration::from_millis(1000))
+//!     .start(File::create(&path)?)?;
+//!
+//! let request = tachograph::task("request");
+//! {
+//!     let _region = request.region("parse");
+//!     tachograph::log("user", "id=42");
+//!     let query = request.child("db");
+//!     tachograph::blocking("query", || std::thread::sleep(Duration::from_millis(5)));
+//!     drop(query);
+//! }
+//! drop(request);
+//!
+//! let summary = recording.stop()?;
+//! println!("{summary}");
+//! # std::fs::remove_file(&path)?;
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! # Cost
+//! A region's begin or end takes about 20 ns, a log 40 ns; `cargo run --release -p tachograph-bench -- event` measures it.
+#![forbid(unsafe_code)]
+
+pub use tachograph_recorder::{
+    Cause, ClockKind, FenceKind, MAX_SAMPLE_HZ, Recorder, Recording, Region, SampleSource,
+    SampleSummary, SampleTimer, StartError, StopError, StopHandle, Summary, Symbols, Tally, Task,
+    UnwinderKind, blocking, is_recording, log, region, task, thread,
+};

@@ -18,11 +18,13 @@ pub enum Cause {
     AlternateStack,
     /// An address in no known module.
     UnknownModule,
+    /// The walk met a frame that cannot be.
+    BadFrame,
     /// More frames than are kept.
     Truncated,
-    /// The thread had no record yet, or no longer.
+    /// The thread had no record, or its record no memory for samples.
     NoRecord,
-    /// The handler ended after its generation was closed.
+    /// The signal landed while nothing was recorded: before the first or after the last generation.
     Late,
     /// Recording was paused.
     Suspended,
@@ -30,16 +32,26 @@ pub enum Cause {
 
 impl Cause {
     /// Every cause.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 9] = [
         Self::RingFull,
         Self::StackBounds,
         Self::AlternateStack,
         Self::UnknownModule,
+        Self::BadFrame,
         Self::Truncated,
         Self::NoRecord,
         Self::Late,
         Self::Suspended,
     ];
+
+    /// Whether the sample itself was lost, and not only a part of its stack.
+    #[must_use]
+    pub const fn loses_sample(self) -> bool {
+        matches!(
+            self,
+            Self::RingFull | Self::NoRecord | Self::Late | Self::Suspended
+        )
+    }
 
     /// The word in the record.
     #[must_use]
@@ -49,6 +61,7 @@ impl Cause {
             Self::StackBounds => "stack_bounds",
             Self::AlternateStack => "alternate_stack",
             Self::UnknownModule => "unknown_module",
+            Self::BadFrame => "bad_frame",
             Self::Truncated => "truncated",
             Self::NoRecord => "no_record",
             Self::Late => "late",

@@ -1,0 +1,318 @@
+//! Regions, tasks and logs: what the program says about itself.
+//!
+//! The hot path of the whole recorder. A region's begin is: one load (on?), the thread's record, the gate, the name's id from the
+//! thread's cache, the clock, five short numbers into the thread's own block.
+
+use std::borrow::Cow;
+use std::marker::PhantomData;
+
+use tachograph_wire::EventKind;
+
+use crate::core::{CORE, bound, this_thread};
+use crate::record::ThreadRecord;
+use crate::regions::OpenRegion;
+use crate::section::Section;
+
+/// "No user task": the background task of the wire.
+const BACKGROUND: u64 = 0;
+/// "Nothing was begun".
+const OFF: u64 = 0;
+
+/// A stretch of one thread's time, from its creation to its drop.
+///
+/// Regions nest. Guards may be dropped out of order; inner regions are then closed and reopened in the trace, as its readers
+/// demand. A guard belongs to the thread that made it.
+#[must_use = "the region ends where its guard is dropped"]
+#[derive(Debug)]
+pub struct Region {
+    serial: u64,
+    _not_send: PhantomData<*const ()>,
+}
+
+/// A unit of work that may span threads, from its creation to its drop: a request, a job.
+#[must_use = "the task ends where its guard is dropped"]
+#[derive(Debug)]
+pub struct Task {
+    id: u64,
+    run: u64,
+}
+
+/// Begins a region on this thread, as part of the user task of the region around it, if there is one.
+///
+/// A `'static` name costs about 20 ns; an owned one is written out each time.
+#[inline]
+pub fn region(name: impl Into<Cow<'static, str>>) -> Region {
+    if !CORE.gate.is_on() {
+        return Region::OFF;
+    }
+    begin_region(None, name.into())
+}
+
+/// Begins a user task without a parent.
+#[inline]
+pub fn task(name: impl Into<Cow<'static, str>>) -> Task {
+    if !CORE.gate.is_on() {
+        return Task::OFF;
+    }
+    begin_task(BACKGROUND, name.into())
+}
+
+/// Logs `message` under `category`, as part of the user task of the region around it, if there is one. Both are cut to 1024 bytes.
+#[inline]
+pub fn log(category: impl Into<Cow<'static, str>>, message: &str) {
+    if CORE.gate.is_on() {
+        write_log(None, category.into(), message);
+    }
+}
+
+/// Whether something is being recorded now: for callers that would build a costly log message.
+#[inline]
+#[must_use]
+pub fn is_recording() -> bool {
+    CORE.gate.is_on()
+}
+
+impl Task {
+    const OFF: Self = Self { id: OFF, run: 0 };
+
+    /// Begins a task that is part of this one.
+    #[inline]
+    pub fn child(&self, name: impl Into<Cow<'static, str>>) -> Self {
+        if !CORE.gate.is_on() {
+            return Self::OFF;
+        }
+        begin_task(self.id, name.into())
+    }
+
+    /// Begins a region of this task on the calling thread.
+    #[inline]
+    pub fn region(&self, name: impl Into<Cow<'static, str>>) -> Region {
+        if !CORE.gate.is_on() {
+            return Region::OFF;
+        }
+        begin_region(Some(self.id), name.into())
+    }
+
+    /// Logs a message of this task.
+    #[inline]
+    pub fn log(&self, category: impl Into<Cow<'static, str>>, message: &str) {
+        if CORE.gate.is_on() {
+            write_log(Some(self.id), category.into(), message);
+        }
+    }
+
+    /// The task's number in the trace, 0 when nothing was recorded at its creation.
+    #[must_use]
+    pub fn id(&self) -> u64 {
+        self.id
+    }
+}
+
+impl Drop for Task {
+    #[inline]
+    fn drop(&mut self) {
+        if self.id != OFF && CORE.gate.is_on() {
+            end_task(self);
+        }
+    }
+}
+
+impl Region {
+    const OFF: Self = Self {
+        serial: OFF,
+        _not_send: PhantomData,
+    };
+}
+
+impl Drop for Region {
+    #[inline]
+    fn drop(&mut self) {
+        if self.serial != OFF {
+            end_region(self.serial);
+        }
+    }
+}
+
+/// The id of a name in the section's generation.
+#[inline(always)]
+fn name_id(section: &mut Section, name: &Cow<'static, str>) -> Option<u64> {
+    match name {
+        Cow::Borrowed(text) => section.name(text),
+        Cow::Owned(text) => section.text(text),
+    }
+}
+
+#[inline(always)]
+fn inherited_task(section: &Section) -> u64 {
+    section
+        .owner
+        .regions
+        .last()
+        .map_or(BACKGROUND, |region| region.task)
+}
+
+fn begin_region(task: Option<u64>, name: Cow<'static, str>) -> Region {
+    this_thread()
+        .and_then(|record| try_begin_region(record, task, name))
+        .unwrap_or(Region::OFF)
+}
+
+#[inline(always)]
+fn try_begin_region(
+    record: &'static ThreadRecord,
+    task: Option<u64>,
+    name: Cow<'static, str>,
+) -> Option<Region> {
+    if record.flag.is_clear() {
+        // SAFETY: own thread, outside of a critical section; a growing list may call a traced allocator, whose events do not
+        // touch this list unless they open regions of their own, which `reserve` has then made room for.
+        unsafe { record.owner() }.regions.reserve();
+    }
+    let mut section = Section::begin(record)?;
+    let task = task.unwrap_or_else(|| inherited_task(&section));
+    let name_id = name_id(&mut section, &name)?;
+    section.write(EventKind::UserRegionBegin, [task, name_id, 0]);
+    let serial = section.owner.regions.push(OpenRegion {
+        task,
+        name,
+        run: section.owner.run,
+        generation: section.generation,
+        name_id,
+        serial: 0,
+    });
+    Some(Region {
+        serial,
+        _not_send: PhantomData,
+    })
+}
+
+fn end_region(serial: u64) {
+    let Some(record) = bound() else { return };
+    if let Some(mut section) = Section::begin(record) {
+        if section
+            .owner
+            .regions
+            .last()
+            .is_some_and(|region| region.serial == serial)
+        {
+            end_innermost(&mut section);
+        } else {
+            end_out_of_order(&mut section, serial);
+        }
+    } else if record.flag.is_clear() {
+        // SAFETY: own thread, outside of a critical section.
+        let regions = unsafe { &mut record.owner().regions };
+        if let Some(depth) = regions.inside(serial) {
+            regions.remove(depth);
+        }
+    }
+}
+
+#[inline(always)]
+fn end_innermost(section: &mut Section) {
+    let Some(region) = section.owner.regions.pop() else {
+        return;
+    };
+    if region.run == section.owner.run
+        && let Some(name_id) = open_name_id(section, &region)
+    {
+        section.write(EventKind::UserRegionEnd, [region.task, name_id, 0]);
+    }
+}
+
+#[inline(always)]
+fn open_name_id(section: &mut Section, region: &OpenRegion) -> Option<u64> {
+    if region.generation == section.generation {
+        Some(region.name_id)
+    } else {
+        name_id(section, &region.name)
+    }
+}
+
+/// Closes the regions inside, the region itself, and opens the inner ones again.
+#[cold]
+fn end_out_of_order(section: &mut Section, serial: u64) {
+    let Some(depth) = section.owner.regions.inside(serial) else {
+        return;
+    };
+    let run = section.owner.run;
+    let mut inner = Vec::with_capacity(depth + 1);
+    for _ in 0..=depth {
+        let Some(region) = section.owner.regions.pop() else {
+            return;
+        };
+        if region.run == run && !write_region(section, EventKind::UserRegionEnd, &region) {
+            return;
+        }
+        inner.push(region);
+    }
+    inner.pop();
+    for region in inner.into_iter().rev() {
+        if region.run == run && !write_region(section, EventKind::UserRegionBegin, &region) {
+            return;
+        }
+        section.owner.regions.reopen(region);
+    }
+}
+
+#[must_use]
+fn write_region(section: &mut Section, kind: EventKind, region: &OpenRegion) -> bool {
+    let Some(name_id) = open_name_id(section, region) else {
+        return false;
+    };
+    if !section.more(1) {
+        return false;
+    }
+    section.write(kind, [region.task, name_id, 0]);
+    true
+}
+
+fn begin_task(parent: u64, name: Cow<'static, str>) -> Task {
+    this_thread()
+        .and_then(|record| try_begin_task(record, parent, &name))
+        .unwrap_or(Task::OFF)
+}
+
+#[inline(always)]
+fn try_begin_task(
+    record: &'static ThreadRecord,
+    parent: u64,
+    name: &Cow<'static, str>,
+) -> Option<Task> {
+    let mut section = Section::begin(record)?;
+    let name_id = name_id(&mut section, name)?;
+    let id = CORE.new_user_task_id(&mut section.owner.user_tasks);
+    section.write(EventKind::UserTaskBegin, [id, parent, name_id, 0]);
+    Some(Task {
+        id,
+        run: section.owner.run,
+    })
+}
+
+fn end_task(task: &Task) {
+    if let Some(record) = this_thread()
+        && let Some(mut section) = Section::begin(record)
+        && section.owner.run == task.run
+    {
+        section.write(EventKind::UserTaskEnd, [task.id, 0]);
+    }
+}
+
+fn write_log(task: Option<u64>, category: Cow<'static, str>, message: &str) {
+    this_thread().and_then(|record| try_write_log(record, task, &category, message));
+}
+
+#[inline(always)]
+fn try_write_log(
+    record: &'static ThreadRecord,
+    task: Option<u64>,
+    category: &Cow<'static, str>,
+    message: &str,
+) -> Option<()> {
+    let mut section = Section::begin(record)?;
+    let task = task.unwrap_or_else(|| inherited_task(&section));
+    let category = name_id(&mut section, category)?;
+    let message = section.text(message)?;
+    section.write(EventKind::UserLog, [task, category, message, 0]);
+    Some(())
+}

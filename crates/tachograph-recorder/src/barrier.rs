@@ -1,0 +1,65 @@
+//! The advancer's half of the asymmetric fence: a memory barrier on every running thread of the process.
+//!
+//! Called by `engine` at start and by `advance` after each publication. Its partner is the compiler fence in `gate`.
+
+use crate::sync::{Ordering, fence};
+
+/// How the two sides of `gate` rule 2 are ordered.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum FenceKind {
+    /// `membarrier(PRIVATE_EXPEDITED)` on the advancer's side, nothing on the event path.
+    Membarrier,
+    /// A full fence on both sides: the kernel refused `membarrier`, or has none.
+    Full,
+}
+
+impl FenceKind {
+    /// The name that the trace's metadata and the summary use.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Membarrier => "membarrier",
+            Self::Full => "full",
+        }
+    }
+}
+
+#[cfg(target_os = "linux")]
+const PRIVATE_EXPEDITED: libc::c_int = 1 << 3;
+#[cfg(target_os = "linux")]
+const REGISTER_PRIVATE_EXPEDITED: libc::c_int = 1 << 4;
+
+#[cfg(target_os = "linux")]
+fn membarrier(command: libc::c_int) -> bool {
+    // SAFETY: membarrier takes two integers and touches no memory of ours.
+    unsafe { libc::syscall(libc::SYS_membarrier, command, 0) == 0 }
+}
+
+#[cfg(not(target_os = "linux"))]
+const PRIVATE_EXPEDITED: i32 = 0;
+#[cfg(not(target_os = "linux"))]
+const REGISTER_PRIVATE_EXPEDITED: i32 = 0;
+
+#[cfg(not(target_os = "linux"))]
+fn membarrier(_command: i32) -> bool {
+    false
+}
+
+/// Registers the process for expedited barriers and tries one.
+pub(crate) fn register() -> FenceKind {
+    if membarrier(REGISTER_PRIVATE_EXPEDITED) && membarrier(PRIVATE_EXPEDITED) {
+        FenceKind::Membarrier
+    } else {
+        FenceKind::Full
+    }
+}
+
+/// Orders this thread's earlier stores before its later loads, as seen by every thread of the process.
+pub(crate) fn heavy_fence(kind: FenceKind) {
+    fence(Ordering::SeqCst);
+    if kind == FenceKind::Membarrier {
+        // A kernel that accepted the registration does not fail this call later (membarrier(2)).
+        let done = membarrier(PRIVATE_EXPEDITED);
+        debug_assert!(done, "membarrier failed after registration");
+    }
+}

@@ -1,0 +1,152 @@
+//! The one recorder of the process, and each thread's way to its record.
+//!
+//! There is one because signals, timers and thread-locals are the process's own. Protocol rooms (`gate`, `status`, `sample::ring`)
+//! are values and know nothing of this one.
+
+use std::cell::Cell;
+use std::ptr;
+
+use crate::clock::Clock;
+use crate::gate::Gate;
+use crate::procs::Procs;
+use crate::queue::Queue;
+use crate::record::ThreadRecord;
+use crate::registry::Registry;
+use crate::sample::Sampler;
+use crate::slot::{IdSource, Outlet};
+use crate::spawn::Newborns;
+use crate::sync::{AtomicU64, Ordering};
+
+/// Everything that outlives a recording.
+#[derive(Debug)]
+pub(crate) struct Core {
+    pub(crate) gate: Gate,
+    pub(crate) clock: Clock,
+    /// The run in progress: a stretch of generations at whose start the trace knows of nobody. Changes while nothing is recorded.
+    run: AtomicU64,
+    pub(crate) ids: [IdSource; 2],
+    pub(crate) queue: Queue,
+    pub(crate) procs: Procs,
+    pub(crate) registry: Registry,
+    pub(crate) newborns: Newborns,
+    pub(crate) sampler: Sampler,
+    next_task: AtomicU64,
+    next_user_task: AtomicU64,
+    /// Events dropped because their thread had run its last destructors, or because memory ran out.
+    pub(crate) events_lost: AtomicU64,
+}
+
+pub(crate) static CORE: Core = Core {
+    gate: Gate::new(),
+    clock: Clock::new(),
+    run: AtomicU64::new(0),
+    ids: [IdSource::new(), IdSource::new()],
+    queue: Queue::new(),
+    procs: Procs::new(),
+    registry: Registry::new(),
+    newborns: Newborns::new(),
+    sampler: Sampler::new(),
+    next_task: AtomicU64::new(1),
+    next_user_task: AtomicU64::new(1),
+    events_lost: AtomicU64::new(0),
+};
+
+const USER_TASK_BLOCK: u64 = 64;
+
+impl Core {
+    /// The run in progress. Stable inside a critical section.
+    pub(crate) fn run(&self) -> u64 {
+        // Relaxed: published by `Gate::publish`, read after `Gate::enter`.
+        self.run.load(Ordering::Relaxed)
+    }
+
+    /// Starts a run: nobody is part of the trace yet. Only while nothing is recorded.
+    pub(crate) fn begin_run(&self) {
+        // Relaxed: see `run`.
+        let run = self.run.load(Ordering::Relaxed) + 1;
+        self.run.store(run, Ordering::Relaxed);
+        self.procs.reset(run);
+        self.newborns.clear();
+    }
+
+    /// A task id that no task of this process had before.
+    pub(crate) fn new_task_id(&self) -> u64 {
+        // Relaxed: only uniqueness matters.
+        self.next_task.fetch_add(1, Ordering::Relaxed)
+    }
+
+    /// A user task id that no user task of this process had before; `block` is the calling thread's supply.
+    pub(crate) fn new_user_task_id(&self, block: &mut (u64, u64)) -> u64 {
+        if block.0 == block.1 {
+            // Relaxed: only uniqueness matters.
+            block.0 = self
+                .next_user_task
+                .fetch_add(USER_TASK_BLOCK, Ordering::Relaxed);
+            block.1 = block.0 + USER_TASK_BLOCK;
+        }
+        block.0 += 1;
+        block.0 - 1
+    }
+
+    pub(crate) fn outlet(&self, record: &ThreadRecord) -> Outlet<'_> {
+        Outlet {
+            queue: &self.queue,
+            ids: &self.ids,
+            thread: record.tid(),
+        }
+    }
+
+    pub(crate) fn count_lost_event(&self) {
+        // Relaxed: a counter.
+        self.events_lost.fetch_add(1, Ordering::Relaxed);
+    }
+}
+
+thread_local! {
+    /// Null before the first event; `GONE` once the thread must not record any more.
+    static RECORD: Cell<*const ThreadRecord> = const { Cell::new(ptr::null()) };
+}
+
+/// In place of a record: the thread is one of the recorder's own, or past its last destructor.
+const GONE: *const ThreadRecord = ptr::without_provenance(1);
+
+/// The calling thread's record; registers the thread at its first call. `None` when it must not record.
+#[inline(always)]
+pub(crate) fn this_thread() -> Option<&'static ThreadRecord> {
+    let record = RECORD.get();
+    if record > GONE {
+        // SAFETY: records are never freed.
+        return Some(unsafe { &*record });
+    }
+    first_event(record)
+}
+
+#[cold]
+fn first_event(record: *const ThreadRecord) -> Option<&'static ThreadRecord> {
+    if record == GONE {
+        CORE.count_lost_event();
+        return None;
+    }
+    let record = CORE.registry.register_this_thread();
+    if record.is_none() {
+        CORE.count_lost_event();
+    }
+    record
+}
+
+/// Binds a record to the calling thread.
+pub(crate) fn bind(record: &'static ThreadRecord) {
+    RECORD.set(record);
+}
+
+/// Whether the calling thread has a record.
+pub(crate) fn bound() -> Option<&'static ThreadRecord> {
+    let record = RECORD.get();
+    // SAFETY: records are never freed.
+    (record > GONE).then(|| unsafe { &*record })
+}
+
+/// The calling thread records nothing from now on.
+pub(crate) fn unbind() {
+    RECORD.set(GONE);
+}

@@ -1,0 +1,91 @@
+//! Why a recording could not start, or did not end well.
+
+use std::fmt;
+use std::io;
+
+use crate::session::MAX_SAMPLE_HZ;
+use crate::summary::Summary;
+
+/// Why a recording could not start. Nothing of the program has changed.
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum StartError {
+    /// This process is recording already.
+    AlreadyRecording,
+    /// A sampling rate that can't be had.
+    SampleRate {
+        /// What was asked for.
+        hz: u32,
+    },
+    /// `SampleTimer::PerfEvent` was asked for, and the system does not permit it.
+    PerfEventRefused,
+    /// The handler for SIGPROF could not be installed.
+    Signal(io::Error),
+    /// A thread of the recorder could not be created.
+    Thread(io::Error),
+    /// The kernel gave no memory for the thread records.
+    Memory,
+}
+
+impl fmt::Display for StartError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::AlreadyRecording => f.write_str("a recording is running already in this process"),
+            Self::SampleRate { hz } => {
+                write!(f, "sampling rate {hz} Hz, wanted 1 to {MAX_SAMPLE_HZ}")
+            }
+            Self::PerfEventRefused => f.write_str(
+                "perf_event refused for this process, wanted kernel.perf_event_paranoid at most 2 and no seccomp filter against it",
+            ),
+            Self::Signal(error) => write!(f, "handler for SIGPROF not installed: {error}"),
+            Self::Thread(error) => write!(f, "recorder thread not created: {error}"),
+            Self::Memory => f.write_str("no memory for the thread records"),
+        }
+    }
+}
+
+impl std::error::Error for StartError {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        match self {
+            Self::Signal(error) | Self::Thread(error) => Some(error),
+            _ => None,
+        }
+    }
+}
+
+/// What went wrong with a recording that had started.
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum StopError {
+    /// The sink failed; what came before its error has been written.
+    Sink {
+        /// The sink's first error.
+        error: io::Error,
+        /// What was recorded, whether written or not.
+        summary: Box<Summary>,
+    },
+    /// A thread of the recorder panicked: a bug of ours.
+    EngineDied,
+}
+
+impl fmt::Display for StopError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Sink { error, summary } => write!(
+                f,
+                "the trace is cut off after {} bytes: {error}",
+                summary.bytes
+            ),
+            Self::EngineDied => f.write_str("a recorder thread panicked, the trace is incomplete"),
+        }
+    }
+}
+
+impl std::error::Error for StopError {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        match self {
+            Self::Sink { error, .. } => Some(error),
+            Self::EngineDied => None,
+        }
+    }
+}

@@ -1,0 +1,119 @@
+//! What we ask of the kernel and the C library about threads, outside of sampling.
+//!
+//! One function a question, so that another system needs only another version of this room.
+
+use crate::record::ThreadRecord;
+
+/// The calling thread's id as the kernel counts it.
+#[cfg(target_os = "linux")]
+pub(crate) fn tid() -> u64 {
+    // SAFETY: gettid has no arguments and cannot fail.
+    unsafe { libc::syscall(libc::SYS_gettid) as u64 }
+}
+
+/// The calling thread's id: a number of our own, where the system shows none.
+#[cfg(not(target_os = "linux"))]
+pub(crate) fn tid() -> u64 {
+    use crate::sync::{AtomicU64, Ordering};
+    static NEXT: AtomicU64 = AtomicU64::new(1);
+    thread_local!(static TID: u64 = NEXT.fetch_add(1, Ordering::Relaxed));
+    TID.try_with(|tid| *tid).unwrap_or(u64::MAX - 1)
+}
+
+/// The calling thread's name: Rust's if it has one, else the system's.
+pub(crate) fn thread_name() -> String {
+    if let Some(name) = std::thread::current().name() {
+        return name.to_owned();
+    }
+    let name = system_name();
+    if name.is_empty() {
+        "thread".to_owned()
+    } else {
+        name
+    }
+}
+
+#[cfg(target_os = "linux")]
+fn system_name() -> String {
+    let mut name = [0u8; 16];
+    // SAFETY: PR_GET_NAME writes at most 16 bytes.
+    unsafe {
+        libc::prctl(libc::PR_GET_NAME, name.as_mut_ptr());
+    }
+    let len = name.iter().position(|&b| b == 0).unwrap_or(name.len());
+    String::from_utf8_lossy(&name[..len]).into_owned()
+}
+
+#[cfg(not(target_os = "linux"))]
+fn system_name() -> String {
+    String::new()
+}
+
+/// The name of any thread of the process, as the kernel knows it.
+pub(crate) fn name_of(tid: u64) -> Option<String> {
+    let name = std::fs::read(format!("/proc/self/task/{tid}/comm")).ok()?;
+    Some(String::from_utf8_lossy(&name).trim_end().to_owned())
+}
+
+fn change_sigprof(how: libc::c_int) -> bool {
+    // SAFETY: both sets are valid places; the mask of the calling thread is the caller's to change.
+    unsafe {
+        let mut set = std::mem::zeroed::<libc::sigset_t>();
+        let mut old = std::mem::zeroed::<libc::sigset_t>();
+        libc::sigemptyset(&mut set);
+        libc::sigaddset(&mut set, libc::SIGPROF);
+        libc::pthread_sigmask(how, &set, &mut old) == 0
+            && libc::sigismember(&old, libc::SIGPROF) == 1
+    }
+}
+
+/// Keeps SIGPROF from the calling thread. Returns whether it was kept already.
+pub(crate) fn block_sigprof() -> bool {
+    change_sigprof(libc::SIG_BLOCK)
+}
+
+/// Lets SIGPROF through to the calling thread.
+pub(crate) fn unblock_sigprof() {
+    change_sigprof(libc::SIG_UNBLOCK);
+}
+
+/// Makes a hook that runs at the exit of every thread that calls `arm_exit_hook`. pthread keys run after all of Rust's
+/// thread-local destructors, so those may still record.
+pub(crate) fn exit_hook(hook: extern "C" fn(*mut libc::c_void)) -> Option<u32> {
+    let mut key: libc::pthread_key_t = 0;
+    // SAFETY: `key` is a valid place and the hook lives as long as the program.
+    let result = unsafe { libc::pthread_key_create(&mut key, Some(hook)) };
+    (result == 0).then_some(key as u32)
+}
+
+/// See `exit_hook`.
+pub(crate) fn arm_exit_hook(key: u32, record: &'static ThreadRecord) {
+    // SAFETY: a refused key leaves things as they are; the value is only given back to the hook.
+    unsafe {
+        libc::pthread_setspecific(key as libc::pthread_key_t, std::ptr::from_ref(record).cast());
+    }
+}
+
+/// All threads of the process.
+pub(crate) fn all_threads() -> Vec<u64> {
+    let Ok(tasks) = std::fs::read_dir("/proc/self/task") else {
+        return Vec::new();
+    };
+    tasks
+        .filter_map(|task| task.ok()?.file_name().to_str()?.parse().ok())
+        .collect()
+}
+
+/// A forked child has neither our threads nor its timers: it must not write into blocks that nobody takes. Once a process.
+pub(crate) fn silence_children() {
+    static ONCE: std::sync::Once = std::sync::Once::new();
+    extern "C" fn in_child() {
+        crate::core::CORE.gate.publish(0);
+    }
+    ONCE.call_once(|| {
+        // SAFETY: the child's hook stores one word.
+        unsafe {
+            libc::pthread_atfork(None, None, Some(in_child));
+        }
+    });
+}

@@ -1,0 +1,147 @@
+//! The engine's own task in the trace: it carries what must stand in some task's context.
+//!
+//! Waiting on no processor slot most of the time; for each `block` it wakes itself, takes its slot, speaks and waits again. Losses are
+//! logged here, where Go's tools show them too.
+
+use tachograph_wire::{EventKind, ProcStatus, TaskStatus};
+
+use crate::core::CORE;
+use crate::procs::Proc;
+use crate::spawn::Newborn;
+use crate::status::Marks;
+use crate::tables::{Stream, Tables};
+
+const NAME: &str = "tachograph engine";
+const NO_THREAD: u64 = u64::MAX;
+
+/// See the module's text.
+#[derive(Debug)]
+pub(crate) struct OwnTask {
+    tid: u64,
+    task: u64,
+    marks: Marks,
+    proc: Option<&'static Proc>,
+}
+
+/// What the engine says in its task's context.
+#[derive(Debug)]
+pub(crate) enum Line {
+    /// The number of processors, without which Go's utilisation curves stay empty.
+    ProcsChange(u64),
+    /// A log.
+    Log { category: String, message: String },
+}
+
+impl OwnTask {
+    pub(crate) fn new(tid: u64) -> Self {
+        Self {
+            tid,
+            task: CORE.new_task_id(),
+            marks: Marks::new(),
+            proc: None,
+        }
+    }
+
+    pub(crate) fn tid(&self) -> u64 {
+        self.tid
+    }
+
+    pub(crate) fn task(&self) -> u64 {
+        self.task
+    }
+
+    /// A new run knows nothing of the task.
+    pub(crate) fn begin_run(&mut self) {
+        self.marks.clear();
+        self.proc = None;
+    }
+
+    /// Says `lines` in the generation of `tables`.
+    pub(crate) fn block(&mut self, tables: &mut Tables, lines: &[Line]) {
+        let mut stream = tables.stream(self.tid);
+        let proc = self.wake(tables, &mut stream);
+        for line in lines {
+            line.write(tables, &mut stream);
+        }
+        let reason = tables.text("sleep");
+        stream.event(tables, EventKind::GoBlock, &[reason, 0]);
+        stream.event(tables, EventKind::ProcStop, &[]);
+        self.proc = Some(proc);
+        tables.push(stream);
+    }
+
+    /// States the task in a generation in which it said nothing.
+    pub(crate) fn state(&self, tables: &mut Tables, stream: &mut Stream) {
+        if self.proc.is_some() && self.marks.claim(tables.generation) {
+            self.write_status(tables, stream);
+        }
+    }
+
+    /// The last words of a run: ends the tasks that wait for their thread, then its own.
+    pub(crate) fn end_run(&mut self, tables: &mut Tables, newborns: &[std::sync::Arc<Newborn>]) {
+        let generation = tables.generation;
+        let mut stream = tables.stream(self.tid);
+        self.wake(tables, &mut stream);
+        stream.event(tables, EventKind::GoDestroy, &[]);
+        for newborn in newborns {
+            if newborn.marks.claim(generation) {
+                let stack = tables.name_stack(&newborn.name);
+                let status = TaskStatus::Runnable.to_wire();
+                let args = [newborn.task, NO_THREAD, status, stack];
+                stream.event(tables, EventKind::GoStatusStack, &args);
+            }
+            let sequence = newborn.marks.next_sequence(generation);
+            stream.event(tables, EventKind::GoStart, &[newborn.task, sequence]);
+            stream.event(tables, EventKind::GoDestroy, &[]);
+        }
+        stream.event(tables, EventKind::ProcStop, &[]);
+        tables.push(stream);
+        self.proc = None;
+    }
+
+    fn wake(&mut self, tables: &mut Tables, stream: &mut Stream) -> &'static Proc {
+        let generation = tables.generation;
+        let known = self.proc;
+        let proc = known.unwrap_or_else(|| CORE.procs.take().0);
+        if known.is_some() {
+            if self.marks.claim(generation) {
+                self.write_status(tables, stream);
+            }
+            let sequence = self.marks.next_sequence(generation);
+            stream.event(tables, EventKind::GoUnblock, &[self.task, sequence, 0]);
+        }
+        if proc.marks.claim(generation) {
+            let idle = ProcStatus::Idle.to_wire();
+            stream.event(tables, EventKind::ProcStatus, &[proc.id, idle]);
+        }
+        let sequence = proc.marks.next_sequence(generation);
+        stream.event(tables, EventKind::ProcStart, &[proc.id, sequence]);
+        if known.is_none() {
+            // Creation counts as the status (`status` rule 1).
+            let _ = self.marks.claim(generation);
+            let stack = tables.name_stack(NAME);
+            stream.event(tables, EventKind::GoCreate, &[self.task, stack, 0]);
+        }
+        let sequence = self.marks.next_sequence(generation);
+        stream.event(tables, EventKind::GoStart, &[self.task, sequence]);
+        proc
+    }
+
+    fn write_status(&self, tables: &mut Tables, stream: &mut Stream) {
+        let stack = tables.name_stack(NAME);
+        let args = [self.task, NO_THREAD, TaskStatus::Waiting.to_wire(), stack];
+        stream.event(tables, EventKind::GoStatusStack, &args);
+    }
+}
+
+impl Line {
+    fn write(&self, tables: &mut Tables, stream: &mut Stream) {
+        match self {
+            Self::ProcsChange(procs) => stream.event(tables, EventKind::ProcsChange, &[*procs, 0]),
+            Self::Log { category, message } => {
+                let args = [0, tables.text(category), tables.text(message), 0];
+                stream.event(tables, EventKind::UserLog, &args);
+            }
+        }
+    }
+}

@@ -1,0 +1,274 @@
+//! The way of finished blocks from the threads to the writer thread, one generation after the other.
+//!
+//! Owns the block pool and the list of generations that are not written yet. Called by `slot` (refill), `advance` (open,
+//! close) and `writer` (take). Writers never wait for the sink here: they hold the lock for a push and a pop.
+//!
+//! # Protocol
+//! 1. `open(g)` MUST come before `g` is published. Otherwise a thread can hand over a block of a generation that has no place.
+//! 2. Blocks of one thread arrive in the order in which they were filled, so they leave in that order.
+//! 3. `close(g)` MUST come after `g` is quiet, and last. The writer takes nothing of `g + 1` before it has closed `g`.
+
+use std::collections::VecDeque;
+use std::time::Duration;
+
+use crate::buffer::{BUFFER_BYTES, Buffer, Sealed};
+use crate::package::Closing;
+use crate::sync::{AtomicBool, AtomicUsize, Condvar, Mutex, MutexGuard, Ordering, lock};
+
+/// One piece of a generation.
+#[derive(Debug)]
+pub(crate) enum Chunk {
+    /// A block that a thread filled.
+    Block(Sealed),
+    /// A batch that the engine encoded.
+    Batch(Vec<u8>),
+}
+
+/// What the writer thread does next.
+#[derive(Debug)]
+pub(crate) enum Work {
+    /// Put this piece of the oldest generation out.
+    Chunk(Chunk),
+    /// The oldest generation is complete: put its tables and its end out.
+    Close(Box<Closing>),
+    /// Nothing more will come.
+    Finished,
+}
+
+#[derive(Debug)]
+struct OpenGeneration {
+    generation: u64,
+    chunks: VecDeque<Chunk>,
+    closing: Option<Box<Closing>>,
+}
+
+#[derive(Debug)]
+struct State {
+    generations: VecDeque<OpenGeneration>,
+    free: Vec<Buffer>,
+    finished: bool,
+}
+
+/// The queue of one process.
+#[derive(Debug)]
+pub(crate) struct Queue {
+    state: Mutex<State>,
+    work: Condvar,
+    /// Bytes that wait for the sink. What the threads still fill is not among them: it is bounded by their number.
+    in_flight: AtomicUsize,
+    limit: AtomicUsize,
+    /// The limit was passed and the engine has not reacted yet.
+    pressed: AtomicBool,
+    wake_engine: Condvar,
+    engine: Mutex<EngineCall>,
+}
+
+/// What somebody wants of the engine thread.
+#[derive(Debug, Default)]
+pub(crate) struct EngineCall {
+    /// End the recording.
+    pub(crate) stop: bool,
+    /// Look now: memory is short, or an unknown module was met.
+    pub(crate) look: bool,
+}
+
+impl Queue {
+    pub(crate) const fn new() -> Self {
+        Self {
+            state: Mutex::new(State {
+                generations: VecDeque::new(),
+                free: Vec::new(),
+                finished: false,
+            }),
+            work: Condvar::new(),
+            in_flight: AtomicUsize::new(0),
+            limit: AtomicUsize::new(usize::MAX),
+            pressed: AtomicBool::new(false),
+            wake_engine: Condvar::new(),
+            engine: Mutex::new(EngineCall {
+                stop: false,
+                look: false,
+            }),
+        }
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        lock(&self.state)
+    }
+
+    /// Readies the queue for a recording that may hold `limit` bytes.
+    pub(crate) fn begin(&self, limit: usize) {
+        // Relaxed: counters and hints; nothing is ordered by them.
+        self.limit.store(limit, Ordering::Relaxed);
+        self.pressed.store(false, Ordering::Relaxed);
+        *lock(&self.engine) = EngineCall::default();
+        self.state().finished = false;
+    }
+
+    /// Makes room for generation `generation`, whose first bytes are `sync` (rule 1).
+    pub(crate) fn open(&self, generation: u64, sync: Vec<u8>) {
+        self.count(sync.len());
+        self.state().generations.push_back(OpenGeneration {
+            generation,
+            chunks: VecDeque::from([Chunk::Batch(sync)]),
+            closing: None,
+        });
+        self.work.notify_one();
+    }
+
+    /// Hands over `full`, if there is one, and takes an empty block; `None` when the kernel has no memory.
+    pub(crate) fn exchange(&self, generation: u64, full: Option<Sealed>) -> Option<Buffer> {
+        let recycled = {
+            let mut state = self.state();
+            if let Some(full) = full {
+                self.count(BUFFER_BYTES);
+                state.push(generation, Chunk::Block(full));
+                self.work.notify_one();
+            }
+            state.free.pop()
+        };
+        recycled.or_else(Buffer::map)
+    }
+
+    /// Hands over a piece of an open generation.
+    pub(crate) fn push(&self, generation: u64, chunk: Chunk) {
+        self.count(match &chunk {
+            Chunk::Block(_) => BUFFER_BYTES,
+            Chunk::Batch(bytes) => bytes.len(),
+        });
+        self.state().push(generation, chunk);
+        self.work.notify_one();
+    }
+
+    /// Ends a generation (rule 3).
+    pub(crate) fn close(&self, generation: u64, closing: Box<Closing>) {
+        if let Some(open) = self.state().find(generation) {
+            open.closing = Some(closing);
+        }
+        self.work.notify_one();
+    }
+
+    /// No generation will follow.
+    pub(crate) fn finish(&self) {
+        self.state().finished = true;
+        self.work.notify_one();
+    }
+
+    /// Takes the next piece in output order; waits for one.
+    pub(crate) fn take(&self) -> Work {
+        let mut state = self.state();
+        loop {
+            if let Some(oldest) = state.generations.front_mut() {
+                if let Some(chunk) = oldest.chunks.pop_front() {
+                    return Work::Chunk(chunk);
+                }
+                if let Some(closing) = oldest.closing.take() {
+                    state.generations.pop_front();
+                    return Work::Close(closing);
+                }
+            } else if state.finished {
+                return Work::Finished;
+            }
+            state = self
+                .work
+                .wait(state)
+                .unwrap_or_else(std::sync::PoisonError::into_inner);
+        }
+    }
+
+    /// Gives a written block back to the pool.
+    pub(crate) fn recycle(&self, buffer: Buffer) {
+        self.uncount(BUFFER_BYTES);
+        self.state().free.push(buffer);
+    }
+
+    /// Takes `bytes` of an engine batch off the books.
+    pub(crate) fn uncount(&self, bytes: usize) {
+        // Relaxed: see `begin`.
+        self.in_flight.fetch_sub(bytes, Ordering::Relaxed);
+    }
+
+    /// Bytes that wait for the sink.
+    pub(crate) fn in_flight(&self) -> usize {
+        self.in_flight.load(Ordering::Relaxed)
+    }
+
+    /// Whether the limit has been passed since the last `begin` or `relieved`.
+    pub(crate) fn is_pressed(&self) -> bool {
+        self.pressed.load(Ordering::Relaxed)
+    }
+
+    /// Whether the sink has caught up far enough to go on recording: half of the limit.
+    pub(crate) fn is_relieved(&self) -> bool {
+        self.in_flight() <= self.limit.load(Ordering::Relaxed) / 2
+    }
+
+    /// Asks for an end of the run: somebody got no memory.
+    pub(crate) fn press(&self) {
+        if !self.pressed.swap(true, Ordering::Relaxed) {
+            self.call_engine(|call| call.look = true);
+        }
+    }
+
+    /// Ends the pressed state.
+    pub(crate) fn relieve(&self) {
+        self.pressed.store(false, Ordering::Relaxed);
+    }
+
+    /// Generations that are open or wait for the sink.
+    pub(crate) fn backlog(&self) -> usize {
+        self.state().generations.len()
+    }
+
+    /// Gives all free blocks back to the kernel.
+    pub(crate) fn release_memory(&self) {
+        let free = std::mem::take(&mut self.state().free);
+        drop(free);
+    }
+
+    /// Asks something of the engine.
+    pub(crate) fn call_engine(&self, ask: impl FnOnce(&mut EngineCall)) {
+        ask(&mut lock(&self.engine));
+        self.wake_engine.notify_one();
+    }
+
+    /// Waits until something is asked of the engine or `timeout` is over. Clears `look`, keeps `stop`.
+    pub(crate) fn wait_for_call(&self, timeout: Duration) -> bool {
+        let mut call = lock(&self.engine);
+        if !call.stop && !call.look && !timeout.is_zero() {
+            call = self
+                .wake_engine
+                .wait_timeout(call, timeout)
+                .unwrap_or_else(std::sync::PoisonError::into_inner)
+                .0;
+        }
+        call.look = false;
+        call.stop
+    }
+
+    fn count(&self, bytes: usize) {
+        // Relaxed: see `begin`.
+        let held = self.in_flight.fetch_add(bytes, Ordering::Relaxed) + bytes;
+        if held > self.limit.load(Ordering::Relaxed) {
+            self.press();
+        }
+    }
+}
+
+impl State {
+    /// At most two generations take blocks, and they are the youngest: the search is short.
+    fn find(&mut self, generation: u64) -> Option<&mut OpenGeneration> {
+        self.generations
+            .iter_mut()
+            .rev()
+            .find(|open| open.generation == generation)
+    }
+
+    fn push(&mut self, generation: u64, chunk: Chunk) {
+        let open = self.find(generation);
+        debug_assert!(open.is_some(), "generation {generation} is not open");
+        if let Some(open) = open {
+            open.chunks.push_back(chunk);
+        }
+    }
+}

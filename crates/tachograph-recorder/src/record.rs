@@ -1,0 +1,317 @@
+//! What is known of one thread.
+//!
+//! Records live in `registry`'s table, are reused after a thread's exit and never freed, so that a signal that is still on its way
+//! finds valid memory. Three parties touch one, each its own part:
+//! * the thread itself (`Owner`, `Slot`), inside its critical section;
+//! * its signal handler (`flag`, `context`, `sample`), on the same thread, between any two instructions;
+//! * the engine (`Shared`), any time; and the sealed generation's `Slot`, once that generation is quiet.
+
+use std::cell::UnsafeCell;
+
+use crate::names::NameCache;
+use crate::procs::Proc;
+use crate::regions::OpenRegions;
+use crate::sample::state::SampleState;
+use crate::slot::{Slot, Stamp};
+use crate::status::Marks;
+use crate::sync::{AtomicBool, AtomicU64, Mutex, Ordering};
+use crate::gate::WriteFlag;
+
+/// "No processor slot" in `Context::proc` and on the wire.
+pub(crate) const NO_PROC: u64 = u64::MAX;
+/// "No task" in `Context::task` and in samples on the wire.
+pub(crate) const NO_TASK: u64 = 0;
+
+/// One thread.
+#[derive(Debug)]
+#[repr(C, align(128))]
+pub(crate) struct ThreadRecord {
+    pub(crate) flag: WriteFlag,
+    pub(crate) context: Context,
+    owner: UnsafeCell<Owner>,
+    slots: [UnsafeCell<Slot>; 2],
+    pub(crate) shared: Shared,
+    pub(crate) sample: SampleState,
+}
+
+// SAFETY: `owner` and `slots` are accessed by one party at a time (module text; `gate` rules 1, 3 and 4); the rest is atomics
+// and locks.
+unsafe impl Sync for ThreadRecord {}
+
+/// Processor slot and task that are current on the thread; what a sample is attributed to.
+#[derive(Debug)]
+pub(crate) struct Context {
+    pub(crate) proc: AtomicU64,
+    pub(crate) task: AtomicU64,
+}
+
+/// The thread's own state.
+#[derive(Debug)]
+pub(crate) struct Owner {
+    pub(crate) stamp: Stamp,
+    /// The run in which the thread was introduced last.
+    pub(crate) run: u64,
+    /// The run in which the thread ran out of memory and fell silent.
+    pub(crate) muted_run: u64,
+    pub(crate) proc: Option<&'static Proc>,
+    pub(crate) names: NameCache,
+    pub(crate) regions: OpenRegions,
+    /// Depth of open blocking sections.
+    pub(crate) blocking: u32,
+    pub(crate) user_tasks: (u64, u64),
+}
+
+/// What the engine may look at while the thread runs.
+#[derive(Debug)]
+pub(crate) struct Shared {
+    pub(crate) tid: AtomicU64,
+    /// The run in which the thread is part of the trace, 0 when it is not.
+    pub(crate) run: AtomicU64,
+    /// Id of the processor slot that the thread holds in `run`, `NO_PROC` when it was taken away.
+    pub(crate) proc: AtomicU64,
+    pub(crate) task: TaskMarks,
+    pub(crate) syscall: Syscall,
+    /// When the open section began, in ticks.
+    pub(crate) syscall_since: AtomicU64,
+    pub(crate) registered: AtomicBool,
+    /// Set once the thread is gone; the engine then reaps the record.
+    pub(crate) exited: AtomicBool,
+    pub(crate) name: Mutex<String>,
+    /// Events that the thread itself handed over at its exit, by generation parity.
+    pub(crate) events_at_exit: [AtomicU64; 2],
+    pub(crate) reentrant: AtomicU64,
+    pub(crate) cpu: Cpu,
+}
+
+/// The thread's own flow as a task.
+#[derive(Debug)]
+pub(crate) struct TaskMarks {
+    pub(crate) id: AtomicU64,
+    pub(crate) marks: Marks,
+}
+
+/// CPU time of the thread, in nanoseconds of its own clock.
+#[derive(Debug)]
+pub(crate) struct Cpu {
+    pub(crate) base: AtomicU64,
+    pub(crate) last: AtomicU64,
+    /// Samples times weight, in the current recording.
+    pub(crate) weight: AtomicU64,
+}
+
+impl Cpu {
+    fn clear(&self) {
+        for value in [&self.base, &self.last, &self.weight] {
+            // Relaxed: the engine's own.
+            value.store(0, Ordering::Relaxed);
+        }
+    }
+}
+
+/// Whether the thread is in a declared blocking section on the wire, and whether its processor slot was taken meanwhile.
+///
+/// One word, so that the thread's return and the engine's taking are decided by one compare-and-swap. The upper bits count the
+/// sections, so that the engine cannot take the slot of a later one.
+#[derive(Debug)]
+pub(crate) struct Syscall(AtomicU64);
+
+const OUTSIDE: u64 = 0;
+const INSIDE: u64 = 1;
+const TAKEN: u64 = 2;
+
+/// A section as the engine saw it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct SectionSeen(u64);
+
+/// What a returning thread finds.
+#[must_use]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Return {
+    /// It was in no section.
+    Outside,
+    /// It kept its processor slot.
+    Kept,
+    /// The engine has taken the slot.
+    Taken,
+}
+
+impl Syscall {
+    pub(crate) const fn new() -> Self {
+        Self(AtomicU64::new(OUTSIDE))
+    }
+
+    /// The thread goes in, with its slot.
+    pub(crate) fn begin(&self) {
+        // Relaxed: only the thread itself leaves OUTSIDE.
+        let count = self.0.load(Ordering::Relaxed) >> 2;
+        // Release: pairs with the Acquire in `look`; the slot's marks are visible to a taker.
+        self.0.store((count + 1) << 2 | INSIDE, Ordering::Release);
+    }
+
+    /// The thread comes back. A taken section stays as it is until `acknowledge`.
+    pub(crate) fn end(&self) -> Return {
+        let seen = self.0.load(Ordering::Acquire);
+        match seen & 3 {
+            OUTSIDE => Return::Outside,
+            INSIDE
+                if self
+                    .0
+                    // AcqRel: against `take`; one of the two wins.
+                    .compare_exchange(seen, seen & !3, Ordering::AcqRel, Ordering::Acquire)
+                    .is_ok() =>
+            {
+                Return::Kept
+            }
+            _ => Return::Taken,
+        }
+    }
+
+    /// The thread has drawn the consequences of a taken section, or the section belongs to an earlier run.
+    pub(crate) fn acknowledge(&self) {
+        // Relaxed: the engine leaves a taken section alone.
+        let seen = self.0.load(Ordering::Relaxed);
+        self.0.store(seen & !3, Ordering::Relaxed);
+    }
+
+    /// Whether the slot has been taken from the section that is open now.
+    pub(crate) fn is_taken(&self) -> bool {
+        self.0.load(Ordering::Acquire) & 3 == TAKEN
+    }
+
+    /// The engine looks: the section that is open with its slot, if there is one.
+    pub(crate) fn look(&self) -> Option<SectionSeen> {
+        let seen = self.0.load(Ordering::Acquire);
+        (seen & 3 == INSIDE).then_some(SectionSeen(seen))
+    }
+
+    /// Whether the thread is in a section at all.
+    pub(crate) fn is_inside(&self) -> bool {
+        self.0.load(Ordering::Acquire) & 3 != OUTSIDE
+    }
+
+    /// The engine takes the slot away, unless the thread came back first.
+    #[must_use]
+    pub(crate) fn take(&self, seen: SectionSeen) -> bool {
+        self.0
+            // AcqRel: against `end`.
+            .compare_exchange(
+                seen.0,
+                seen.0 & !3 | TAKEN,
+                Ordering::AcqRel,
+                Ordering::Acquire,
+            )
+            .is_ok()
+    }
+}
+
+impl ThreadRecord {
+    pub(crate) fn new() -> Self {
+        Self {
+            flag: WriteFlag::new(),
+            context: Context {
+                proc: AtomicU64::new(NO_PROC),
+                task: AtomicU64::new(NO_TASK),
+            },
+            owner: UnsafeCell::new(Owner::new()),
+            slots: [UnsafeCell::new(Slot::new()), UnsafeCell::new(Slot::new())],
+            shared: Shared {
+                tid: AtomicU64::new(0),
+                run: AtomicU64::new(0),
+                proc: AtomicU64::new(NO_PROC),
+                task: TaskMarks {
+                    id: AtomicU64::new(NO_TASK),
+                    marks: Marks::new(),
+                },
+                syscall: Syscall::new(),
+                syscall_since: AtomicU64::new(0),
+                registered: AtomicBool::new(false),
+                exited: AtomicBool::new(false),
+                name: Mutex::new(String::new()),
+                events_at_exit: [AtomicU64::new(0), AtomicU64::new(0)],
+                reentrant: AtomicU64::new(0),
+                cpu: Cpu {
+                    base: AtomicU64::new(0),
+                    last: AtomicU64::new(0),
+                    weight: AtomicU64::new(0),
+                },
+            },
+            sample: SampleState::new(),
+        }
+    }
+
+    /// The thread's own state.
+    ///
+    /// # Safety
+    /// * The caller is the thread itself, outside of signal handlers.
+    /// * No other reference from here is alive: `flag` is set by the caller, or nothing in between can record.
+    #[inline(always)]
+    #[allow(clippy::mut_from_ref)]
+    pub(crate) unsafe fn owner(&self) -> &mut Owner {
+        // SAFETY: owed by the caller.
+        unsafe { &mut *self.owner.get() }
+    }
+
+    /// The slot of `generation`'s parity.
+    ///
+    /// # Safety
+    /// * The caller is the thread itself inside a critical section of `generation`, or the engine after that generation is
+    ///   quiet.
+    #[inline(always)]
+    #[allow(clippy::mut_from_ref)]
+    pub(crate) unsafe fn slot(&self, generation: u64) -> &mut Slot {
+        // SAFETY: owed by the caller.
+        unsafe { &mut *self.slots[(generation & 1) as usize].get() }
+    }
+
+    /// Readies the record for another thread. The engine's, once the thread is gone and all its generations are closed.
+    pub(crate) fn retire(&self) {
+        // SAFETY: the thread is gone.
+        unsafe { self.owner() }.reset();
+        let shared = &self.shared;
+        // Relaxed (all): the registry's lock publishes them.
+        shared.tid.store(0, Ordering::Relaxed);
+        shared.run.store(0, Ordering::Relaxed);
+        shared.proc.store(NO_PROC, Ordering::Relaxed);
+        shared.task.id.store(NO_TASK, Ordering::Relaxed);
+        shared.task.marks.clear();
+        shared.syscall.acknowledge();
+        shared.registered.store(false, Ordering::Relaxed);
+        shared.exited.store(false, Ordering::Relaxed);
+        shared.cpu.clear();
+        self.context.proc.store(NO_PROC, Ordering::Relaxed);
+        self.context.task.store(NO_TASK, Ordering::Relaxed);
+        self.sample.retire();
+    }
+
+    pub(crate) fn tid(&self) -> u64 {
+        // Relaxed: set before the record is published, under the registry's lock.
+        self.shared.tid.load(Ordering::Relaxed)
+    }
+
+    pub(crate) fn task_id(&self) -> u64 {
+        // Relaxed: as `tid`; a spawned thread changes it inside its first critical section.
+        self.shared.task.id.load(Ordering::Relaxed)
+    }
+}
+
+impl Owner {
+    fn new() -> Self {
+        Self {
+            stamp: Stamp::default(),
+            run: 0,
+            muted_run: 0,
+            proc: None,
+            names: NameCache::new(),
+            regions: OpenRegions::new(),
+            blocking: 0,
+            user_tasks: (0, 0),
+        }
+    }
+
+    /// Readies the state for another thread; the clock goes on, because the tid may be the same.
+    pub(crate) fn reset(&mut self) {
+        let stamp = self.stamp;
+        *self = Self::new();
+        self.stamp = stamp;
+    }
+}

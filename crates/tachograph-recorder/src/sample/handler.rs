@@ -1,0 +1,252 @@
+//! The SIGPROF handler: one signal in, one sample into the thread's own ring, or one count of why not.
+//!
+//! # Banned here and in everything it calls
+//! Allocation, locks, formatting, panics, loader calls, thread-locals with destructors, unbounded loops; `errno` is restored. It runs
+//! on the interrupted thread's own stack (no SA_ONSTACK: std's alternate stack is too small to unwind on).
+//!
+//! # Rules
+//! 1. The record is found through what the signal carries, checked against the table; nothing of the interrupted thread is trusted.
+//! 2. Every signal that found its record is counted, once: `handled` = samples + losses, per thread and generation.
+//! 3. The ring, the counters and the tables are touched only inside the handler's critical section (`gate` rule 5).
+//! 4. The time is read after the generation (`recorder.md` H7): a sample is not older than its generation.
+//! 5. The handler stays installed for good. A signal that is not ours goes to whoever had the handler before.
+
+use std::cell::UnsafeCell;
+
+use tachograph_unwind::{Registers, StackBounds};
+use tachograph_wire::metadata::Cause;
+
+use super::perf;
+use super::ring::Ring;
+use super::walker::{MAX_SAMPLE_FRAMES, walk_interrupted};
+use crate::core::CORE;
+use crate::record::ThreadRecord;
+use crate::sync::{AtomicBool, AtomicU64, Ordering};
+
+/// Words of a sample before its frames: time, slot, task, weight.
+pub(crate) const SAMPLE_HEADER: usize = 4;
+
+/// The part of siginfo that we read (Linux, 64 bit).
+#[repr(C)]
+struct SignalInfo {
+    signal: libc::c_int,
+    errno: libc::c_int,
+    code: libc::c_int,
+    _pad: libc::c_int,
+    sent: Sent,
+}
+
+#[repr(C)]
+#[derive(Clone, Copy)]
+union Sent {
+    timer: ByTimer,
+    poll: ByPoll,
+}
+
+#[repr(C)]
+#[derive(Clone, Copy)]
+struct ByTimer {
+    _timer: libc::c_int,
+    overrun: libc::c_int,
+    value: usize,
+}
+
+#[repr(C)]
+#[derive(Clone, Copy)]
+struct ByPoll {
+    _band: libc::c_long,
+    fd: libc::c_int,
+}
+
+const SI_TIMER: libc::c_int = -2;
+const POLL_IN: libc::c_int = 1;
+const POLL_HUP: libc::c_int = 6;
+
+/// The action that was there before ours.
+struct Previous(UnsafeCell<libc::sigaction>);
+
+// SAFETY: written once, before `INSTALLED` is set; read only after.
+unsafe impl Sync for Previous {}
+
+// SAFETY: all-zero is a valid sigaction (the default action).
+static PREVIOUS: Previous = Previous(UnsafeCell::new(unsafe { std::mem::zeroed() }));
+static INSTALLED: AtomicBool = AtomicBool::new(false);
+/// Signals that were not ours and that nobody else wanted.
+pub(crate) static FOREIGN: AtomicU64 = AtomicU64::new(0);
+
+/// Installs the handler, once a process; again if somebody has replaced it since. False when the system refuses.
+pub(crate) fn install() -> bool {
+    // SAFETY: the actions are valid places; the handler is async-signal-safe (module text).
+    unsafe {
+        let mut current: libc::sigaction = std::mem::zeroed();
+        if libc::sigaction(libc::SIGPROF, std::ptr::null(), &mut current) != 0 {
+            return false;
+        }
+        if current.sa_sigaction == on_sigprof as *const () as usize {
+            return true;
+        }
+        // Relaxed: installation is serialised by the session.
+        if !INSTALLED.load(Ordering::Relaxed) {
+            *PREVIOUS.0.get() = current;
+            // Release: pairs with the Acquire in `pass_on`.
+            INSTALLED.store(true, Ordering::Release);
+        }
+        let mut ours: libc::sigaction = std::mem::zeroed();
+        ours.sa_sigaction = on_sigprof as *const () as usize;
+        ours.sa_flags = libc::SA_SIGINFO | libc::SA_RESTART;
+        libc::sigemptyset(&mut ours.sa_mask);
+        libc::sigaction(libc::SIGPROF, &ours, std::ptr::null_mut()) == 0
+    }
+}
+
+/// Whether somebody else's handler was there before ours and gets what is not ours.
+pub(crate) fn chains() -> bool {
+    // SAFETY: written before `INSTALLED`, never again.
+    INSTALLED.load(Ordering::Acquire)
+        && unsafe { (*PREVIOUS.0.get()).sa_sigaction } > libc::SIG_IGN
+}
+
+extern "C" fn on_sigprof(signal: libc::c_int, info: *mut libc::siginfo_t, context: *mut libc::c_void) {
+    // SAFETY: errno is this thread's own.
+    let errno = unsafe { *libc::__errno_location() };
+    // SAFETY: the kernel gives a whole siginfo, and `Sent` is read by its code.
+    let (code, sent) = unsafe {
+        let info = &*info.cast::<SignalInfo>();
+        (info.code, info.sent)
+    };
+    match code {
+        SI_TIMER => {
+            // SAFETY: a timer's signal.
+            let timer = unsafe { sent.timer };
+            match CORE.registry.checked(timer.value) {
+                Some(record) => sample(record, 1 + timer.overrun.max(0) as u64, context),
+                None => pass_on(signal, info, context),
+            }
+        }
+        POLL_IN..=POLL_HUP => {
+            // SAFETY: an I/O signal.
+            match perf::record_of(unsafe { sent.poll }.fd) {
+                Some(record) => sample(record, 0, context),
+                None => pass_on(signal, info, context),
+            }
+        }
+        _ => pass_on(signal, info, context),
+    }
+    // SAFETY: as above.
+    unsafe { *libc::__errno_location() = errno };
+}
+
+/// Rule 5.
+#[cold]
+fn pass_on(signal: libc::c_int, info: *mut libc::siginfo_t, context: *mut libc::c_void) {
+    if !INSTALLED.load(Ordering::Acquire) {
+        return;
+    }
+    // SAFETY: written before `INSTALLED`, never again.
+    let previous = unsafe { &*PREVIOUS.0.get() };
+    match previous.sa_sigaction {
+        // N.B. The default action would end the program. That is what its author asked for only while we were not there.
+        libc::SIG_DFL | libc::SIG_IGN => {
+            // Relaxed: a counter.
+            FOREIGN.fetch_add(1, Ordering::Relaxed);
+        }
+        // SAFETY: the address was installed as a handler of this form.
+        handler if previous.sa_flags & libc::SA_SIGINFO != 0 => unsafe {
+            type Action = extern "C" fn(libc::c_int, *mut libc::siginfo_t, *mut libc::c_void);
+            std::mem::transmute::<usize, Action>(handler)(signal, info, context);
+        },
+        // SAFETY: as above.
+        handler => unsafe {
+            std::mem::transmute::<usize, extern "C" fn(libc::c_int)>(handler)(signal);
+        },
+    }
+}
+
+/// Takes one sample; `weight` 0 = read it off the thread's clock.
+#[inline(never)]
+fn sample(record: &'static ThreadRecord, weight: u64, context: *mut libc::c_void) {
+    let Some(entry) = CORE.gate.enter_handler(&record.flag) else {
+        CORE.sampler.count_outside(record);
+        return;
+    };
+    let parity = (entry.generation & 1) as usize;
+    let counters = &record.sample.counters[parity];
+    counters.count_handled();
+    let now = CORE.clock.now_ordered();
+    let weight = match weight {
+        0 => perf_weight(record),
+        weight => weight,
+    };
+    match record.sample.rings() {
+        None => counters.count(Cause::NoRecord),
+        Some(rings) => {
+            let ring = &rings.rings[parity];
+            let most = SAMPLE_HEADER + MAX_SAMPLE_FRAMES.min(ring.words().len() / 2 - SAMPLE_HEADER - 1);
+            match ring.reserve(most) {
+                None => counters.count(Cause::RingFull),
+                Some(place) => {
+                    let words = ring.words();
+                    // SAFETY: the kernel gave a context; `most` words from the place on are ours.
+                    let walked = unsafe {
+                        walk_interrupted(
+                            record,
+                            rings,
+                            Registers::from_ucontext(context),
+                            alternate_stack(context),
+                            words.at(Ring::payload(place, SAMPLE_HEADER)),
+                            most - SAMPLE_HEADER,
+                        )
+                    };
+                    // Relaxed (both): own thread.
+                    let proc = record.context.proc.load(Ordering::Relaxed);
+                    let task = record.context.task.load(Ordering::Relaxed);
+                    for (word, value) in [now, proc, task, weight].into_iter().enumerate() {
+                        words.set(Ring::payload(place, word), value);
+                    }
+                    ring.commit(place, SAMPLE_HEADER + walked.frames);
+                    if let Some(cause) = walked.incomplete {
+                        counters.count(cause);
+                    }
+                }
+            }
+        }
+    }
+    CORE.gate.leave_handler(&record.flag, entry);
+}
+
+/// The periods of CPU time that have passed since the last signal: perf_event's signals merge silently.
+///
+/// At least 1; what that gives too much is taken back the next time.
+fn perf_weight(record: &ThreadRecord) -> u64 {
+    let period = CORE.sampler.period_ns().max(1);
+    let Some(now) = crate::clock::clock_nanos(libc::CLOCK_THREAD_CPUTIME_ID) else {
+        return 1;
+    };
+    // Relaxed: this thread's handler is the only writer while it is armed.
+    // N.B. It may lie before 0, wrapped: a thread's first period is cut short at random.
+    let accounted = record.sample.accounted_ns.load(Ordering::Relaxed);
+    let since = now.wrapping_sub(accounted) as i64;
+    let weight = (since.max(0) as u64 / period).max(1);
+    record
+        .sample
+        .accounted_ns
+        .store(accounted.wrapping_add(weight * period), Ordering::Relaxed);
+    weight
+}
+
+/// The thread's alternate signal stack, as the kernel noted it in the frame.
+#[cfg(target_os = "linux")]
+fn alternate_stack(context: *mut libc::c_void) -> StackBounds {
+    // SAFETY: the kernel gave a whole ucontext.
+    let stack = unsafe { &(*context.cast::<libc::ucontext_t>()).uc_stack };
+    let low = stack.ss_sp as u64;
+    StackBounds {
+        low,
+        high: low + stack.ss_size as u64,
+    }
+}
+
+#[cfg(not(target_os = "linux"))]
+fn alternate_stack(_context: *mut libc::c_void) -> StackBounds {
+    StackBounds { low: 0, high: 0 }
+}

@@ -1,0 +1,402 @@
+//! A thread's critical section: everything between `Gate::enter` and `Gate::leave`, ready to write events.
+//!
+//! Called by `annotate`, `blocking`, `spawn` and thread exit. The fast way in is a flag, a load and two comparisons; everything
+//! that happens once a generation, once a run or once a block goes through `Section::prepare`.
+//!
+//! # Rules (continuing `gate` and `status`)
+//! 1. The first event of a thread in a run is its introduction: processor slot, GoCreate, GoStart. Nobody else speaks for it
+//!    before that.
+//! 2. The first event of a thread in a later generation is preceded by the status of its slot and its task, as of just before.
+//! 3. A processor slot is taken outside of the critical section and used only if the run has not changed meanwhile.
+//! 4. An event inside a blocking section ends the section on the wire, is written, and begins a new one: an event needs a
+//!    running task, and the engine may take the slot of a section at any time.
+//! 5. A thread that gets no memory says nothing more in this run (it is muted): a hole in its events could not be placed. The
+//!    engine then ends the run.
+
+use tachograph_wire::{EventKind, ProcStatus, TaskStatus};
+
+use crate::core::CORE;
+use crate::gate::Entry;
+use crate::procs::Proc;
+use crate::record::{NO_PROC, Owner, Return, ThreadRecord};
+use crate::slot::{MAX_EVENT_BYTES, MAX_SEQUENCE_BYTES, Slot};
+use crate::sync::{Ordering, lock};
+
+/// "No thread" on the wire.
+const NO_THREAD: u64 = u64::MAX;
+
+/// See the module's text. Dropping it ends the critical section.
+#[derive(Debug)]
+pub(crate) struct Section {
+    pub(crate) record: &'static ThreadRecord,
+    pub(crate) owner: &'static mut Owner,
+    pub(crate) slot: &'static mut Slot,
+    pub(crate) generation: u64,
+    pub(crate) now: u64,
+    /// A blocking section was ended for this event (rule 4).
+    resumes_blocking: bool,
+}
+
+/// Why a section is not ready.
+enum NotReady {
+    /// Nothing is recorded, or the thread is muted.
+    Closed,
+    /// A processor slot is needed first (rule 3).
+    WantsProc,
+}
+
+impl Drop for Section {
+    #[inline(always)]
+    fn drop(&mut self) {
+        if self.resumes_blocking {
+            self.resume_blocking();
+        }
+        CORE.gate.leave(&self.record.flag);
+    }
+}
+
+impl Section {
+    /// Begins a critical section in which one event may be written; `None` when nothing is recorded or the thread can't.
+    #[inline(always)]
+    pub(crate) fn begin(record: &'static ThreadRecord) -> Option<Self> {
+        match CORE.gate.enter(&record.flag) {
+            Entry::In(generation) => {
+                let section = Self::of(record, generation);
+                if section.slot.is_ready(generation) {
+                    return Some(section);
+                }
+                section.prepare()
+            }
+            Entry::Off => None,
+            Entry::Nested => {
+                count_reentrant(record);
+                None
+            }
+        }
+    }
+
+    #[inline(always)]
+    fn of(record: &'static ThreadRecord, generation: u64) -> Self {
+        Self {
+            record,
+            // SAFETY: inside the critical section, and `enter` refuses a nested one.
+            owner: unsafe { record.owner() },
+            // SAFETY: inside the critical section of `generation`.
+            slot: unsafe { record.slot(generation) },
+            generation,
+            now: CORE.clock.now(),
+            resumes_blocking: false,
+        }
+    }
+
+    /// Writes the event for which the section was begun.
+    #[inline(always)]
+    pub(crate) fn write<const N: usize>(&mut self, kind: EventKind, args: [u64; N]) {
+        // SAFETY: `begin` left room for an event, and `more` asks for each further one.
+        unsafe {
+            self.slot.write(&mut self.owner.stamp, self.now, kind, args);
+        }
+    }
+
+    /// Makes room for `events` more; false (and the thread is muted) when there is no memory.
+    #[must_use]
+    pub(crate) fn more(&mut self, events: usize) -> bool {
+        let room = self.slot.room(
+            CORE.outlet(self.record),
+            &mut self.owner.stamp,
+            self.now,
+            events * MAX_EVENT_BYTES,
+        );
+        if !room {
+            self.mute();
+        }
+        room
+    }
+
+    /// The id of a `'static` name in this generation; `None` (and the thread is muted) when there is no memory.
+    #[inline(always)]
+    pub(crate) fn name(&mut self, text: &'static str) -> Option<u64> {
+        match self.owner.names.find(self.generation, text) {
+            Some(id) => Some(id),
+            None => self.new_name(text),
+        }
+    }
+
+    #[cold]
+    fn new_name(&mut self, text: &'static str) -> Option<u64> {
+        let id = self.text(text)?;
+        self.owner.names.put(self.generation, text, id);
+        Some(id)
+    }
+
+    /// A fresh id for `text`; 0 for the empty text; `None` (and the thread is muted) when there is no memory.
+    pub(crate) fn text(&mut self, text: &str) -> Option<u64> {
+        if text.is_empty() {
+            return Some(0);
+        }
+        let id = self
+            .slot
+            .add_string(CORE.outlet(self.record), self.now, text);
+        if id.is_none() {
+            self.mute();
+        }
+        id
+    }
+
+    /// Adds a stack whose leaf is a frame with only a name (a string id, 0 for none); `None` when there is no memory.
+    pub(crate) fn stack(&mut self, leaf: u64, pcs: &[u64]) -> Option<u64> {
+        let id = self.slot.add_stack(CORE.outlet(self.record), leaf, pcs);
+        if id.is_none() {
+            self.mute();
+        }
+        id
+    }
+
+    /// Rule 5.
+    fn mute(&mut self) {
+        self.owner.muted_run = CORE.run();
+        self.slot.drop_limit();
+        CORE.count_lost_event();
+        CORE.queue.press();
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn prepare(mut self) -> Option<Self> {
+        let record = self.record;
+        let mut spare: Option<(&'static Proc, u64)> = None;
+        loop {
+            match self.try_prepare(&mut spare) {
+                Ok(()) => {
+                    give_back(spare);
+                    return Some(self);
+                }
+                Err(NotReady::Closed) => {
+                    drop(self);
+                    give_back(spare);
+                    return None;
+                }
+                Err(NotReady::WantsProc) => {
+                    drop(self);
+                    give_back(spare);
+                    spare = Some(CORE.procs.take());
+                    let Entry::In(generation) = CORE.gate.enter(&record.flag) else {
+                        give_back(spare);
+                        return None;
+                    };
+                    self = Self::of(record, generation);
+                }
+            }
+        }
+    }
+
+    fn try_prepare(&mut self, spare: &mut Option<(&'static Proc, u64)>) -> Result<(), NotReady> {
+        let run = CORE.run();
+        if self.owner.muted_run == run {
+            CORE.count_lost_event();
+            return Err(NotReady::Closed);
+        }
+        let introduced = self.owner.run == run;
+        let proc_taken = introduced && self.record.shared.syscall.is_taken();
+        let usable_spare = spare.is_some_and(|(_, of)| of == run);
+        if (!introduced || proc_taken) && !usable_spare {
+            return Err(NotReady::WantsProc);
+        }
+        if self.slot.generation != self.generation {
+            self.slot.begin(self.generation);
+        }
+        let room = self.slot.room(
+            CORE.outlet(self.record),
+            &mut self.owner.stamp,
+            self.now,
+            MAX_SEQUENCE_BYTES,
+        );
+        if !room {
+            self.mute();
+            return Err(NotReady::Closed);
+        }
+        if !introduced {
+            let (proc, _) = spare.take().ok_or(NotReady::WantsProc)?;
+            return self.introduce(run, proc).ok_or(NotReady::Closed);
+        }
+        self.state().ok_or(NotReady::Closed)?;
+        if self.owner.blocking > 0 {
+            self.leave_blocking(spare)?;
+        }
+        Ok(())
+    }
+
+    /// Rule 1.
+    fn introduce(&mut self, run: u64, proc: &'static Proc) -> Option<()> {
+        let shared = &self.record.shared;
+        let newborn = CORE.newborns.adopt(self.record, run, self.generation);
+        let stack = self.name_stack()?;
+        // Whatever section the thread is in, it began before this run: it is not part of the trace.
+        shared.syscall.acknowledge();
+        self.start_proc(proc);
+        let task = self.record.task_id();
+        if newborn {
+            if shared.task.marks.claim(self.generation) {
+                self.write(
+                    EventKind::GoStatusStack,
+                    [task, NO_THREAD, TaskStatus::Runnable.to_wire(), stack],
+                );
+            }
+        } else {
+            shared.task.marks.clear();
+            // Creation counts as the status (`status` rule 1).
+            let _ = shared.task.marks.claim(self.generation);
+            self.write(EventKind::GoCreate, [task, stack, 0]);
+        }
+        self.start_task();
+        self.owner.run = run;
+        // Release: pairs with the Acquire in `advance::note`.
+        shared.run.store(run, Ordering::Release);
+        self.more(1).then_some(())
+    }
+
+    /// Rule 2.
+    fn state(&mut self) -> Option<()> {
+        let shared = &self.record.shared;
+        let inside = shared.syscall.is_inside();
+        if let Some(proc) = self.owner.proc
+            && !shared.syscall.is_taken()
+            && proc.marks.claim(self.generation)
+        {
+            let status = if inside {
+                ProcStatus::Syscall
+            } else {
+                ProcStatus::Running
+            };
+            self.write(EventKind::ProcStatus, [proc.id, status.to_wire()]);
+        }
+        if shared.task.marks.claim(self.generation) {
+            let status = if inside {
+                TaskStatus::Syscall
+            } else {
+                TaskStatus::Running
+            };
+            let stack = self.name_stack()?;
+            let (task, thread) = (self.record.task_id(), self.record.tid());
+            self.write(
+                EventKind::GoStatusStack,
+                [task, thread, status.to_wire(), stack],
+            );
+        }
+        Some(())
+    }
+
+    /// A stack whose only frame is the thread's name.
+    pub(crate) fn name_stack(&mut self) -> Option<u64> {
+        let name = lock(&self.record.shared.name).clone();
+        let leaf = self.text(&name)?;
+        self.stack(leaf, &[])
+    }
+
+    fn start_proc(&mut self, proc: &'static Proc) {
+        if proc.marks.claim(self.generation) {
+            self.write(
+                EventKind::ProcStatus,
+                [proc.id, ProcStatus::Idle.to_wire()],
+            );
+        }
+        let sequence = proc.marks.next_sequence(self.generation);
+        self.write(EventKind::ProcStart, [proc.id, sequence]);
+        self.hold_proc(Some(proc));
+    }
+
+    fn hold_proc(&mut self, proc: Option<&'static Proc>) {
+        self.owner.proc = proc;
+        let id = proc.map_or(NO_PROC, |proc| proc.id);
+        // Relaxed: read by this thread's handler and, through the section's end, by the advancer.
+        self.record.context.proc.store(id, Ordering::Relaxed);
+        self.record.shared.proc.store(id, Ordering::Relaxed);
+    }
+
+    fn start_task(&mut self) {
+        let task = &self.record.shared.task;
+        let id = self.record.task_id();
+        let sequence = task.marks.next_sequence(self.generation);
+        self.write(EventKind::GoStart, [id, sequence]);
+        // Relaxed: as in `hold_proc`.
+        self.record.context.task.store(id, Ordering::Relaxed);
+    }
+
+    /// Ends the blocking section on the wire, if one is open there.
+    fn leave_blocking(
+        &mut self,
+        spare: &mut Option<(&'static Proc, u64)>,
+    ) -> Result<(), NotReady> {
+        match self.record.shared.syscall.end() {
+            Return::Outside => return Ok(()),
+            Return::Kept => self.write(EventKind::GoSyscallEnd, []),
+            Return::Taken => {
+                // N.B. Without a spare the engine took the slot a moment ago: nothing has changed, the next pass has one.
+                let (proc, _) = spare.take().ok_or(NotReady::WantsProc)?;
+                self.record.shared.syscall.acknowledge();
+                self.write(EventKind::GoSyscallEndBlocked, []);
+                self.start_proc(proc);
+                self.start_task();
+            }
+        }
+        self.resumes_blocking = true;
+        self.more(2).then_some(()).ok_or(NotReady::Closed)
+    }
+
+    /// Begins a blocking section with `stack`. The caller has seen to room for the event.
+    pub(crate) fn begin_blocking(&mut self, stack: u64) {
+        let Some(proc) = self.owner.proc else { return };
+        let sequence = proc.marks.next_sequence(self.generation);
+        self.write(EventKind::GoSyscallBegin, [sequence, stack]);
+        // Relaxed: a hint for the engine.
+        self.record
+            .shared
+            .syscall_since
+            .store(self.now, Ordering::Relaxed);
+        self.record.shared.syscall.begin();
+        self.slot.drop_limit();
+    }
+
+    /// Rule 4. `leave_blocking` made room for this event.
+    #[cold]
+    fn resume_blocking(&mut self) {
+        self.resumes_blocking = false;
+        if self.owner.muted_run != CORE.run() && self.more(1) {
+            self.begin_blocking(0);
+        }
+    }
+
+    /// Does not resume the blocking section that was ended for this event.
+    pub(crate) fn stay_outside(&mut self) {
+        self.resumes_blocking = false;
+    }
+
+    /// Takes the thread out of the trace. The caller has seen to room for two events.
+    pub(crate) fn retire(&mut self) -> Option<&'static Proc> {
+        self.write(EventKind::GoDestroy, []);
+        self.write(EventKind::ProcStop, []);
+        // Release: pairs with the Acquire in `advance::note`.
+        self.record.shared.run.store(0, Ordering::Release);
+        // Relaxed: own handler.
+        self.record
+            .context
+            .task
+            .store(crate::record::NO_TASK, Ordering::Relaxed);
+        self.owner.run = 0;
+        let proc = self.owner.proc;
+        self.hold_proc(None);
+        proc
+    }
+}
+
+fn give_back(spare: Option<(&'static Proc, u64)>) {
+    if let Some((proc, run)) = spare {
+        CORE.procs.give(proc, run);
+    }
+}
+
+#[cold]
+fn count_reentrant(record: &ThreadRecord) {
+    // Relaxed: a counter.
+    record.shared.reentrant.fetch_add(1, Ordering::Relaxed);
+}

@@ -1,0 +1,272 @@
+//! One thread's share of one generation: its event batch, its string batch, its raw stacks.
+//!
+//! Owned by the thread while it is inside a critical section of that generation, by `advance` once the generation is quiet
+//! (`gate` rule 3). Everything here is private to the thread: two threads meet only in `queue`, once a block.
+//!
+//! # Rules
+//! 1. An event is written whole or not at all: `room` is asked first, for all events that belong together.
+//! 2. Times of one thread never go back and every delta is at least one tick (`Stamp`), across blocks and generations.
+//! 3. String and stack ids come from blocks of a counter per generation, so they are unique there without a shared write.
+
+use tachograph_wire::{EventKind, limits};
+
+use crate::buffer::{Cursor, put_byte, put_varint};
+use crate::package::RawStack;
+use crate::queue::{Chunk, Queue};
+use crate::sync::{AtomicU64, Ordering};
+
+/// The longest timed event: code, delta and four arguments.
+pub(crate) const MAX_EVENT_BYTES: usize = 1 + 10 * (1 + limits::MAX_EVENT_ARGS);
+/// Room for the longest run of events that must stand in one batch: the introduction of a thread and an event.
+pub(crate) const MAX_SEQUENCE_BYTES: usize = 8 * MAX_EVENT_BYTES;
+
+const ID_BLOCK: u64 = 64;
+
+/// A thread's clock: the time of its last event.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Stamp(pub(crate) u64);
+
+/// Hands out ids in blocks, so that threads share the counter only once in 64 ids.
+#[derive(Debug, Default)]
+struct Ids {
+    next: u64,
+    end: u64,
+}
+
+impl Ids {
+    #[inline]
+    fn take(&mut self, source: &AtomicU64) -> u64 {
+        if self.next == self.end {
+            // Relaxed: only uniqueness matters.
+            self.next = source.fetch_add(ID_BLOCK, Ordering::Relaxed);
+            self.end = self.next + ID_BLOCK;
+        }
+        self.next += 1;
+        self.next - 1
+    }
+}
+
+/// The id counters of one generation; they start at 1 because 0 is "none" on the wire.
+#[derive(Debug)]
+pub(crate) struct IdSource {
+    pub(crate) strings: AtomicU64,
+    pub(crate) stacks: AtomicU64,
+}
+
+impl IdSource {
+    pub(crate) const fn new() -> Self {
+        Self {
+            strings: AtomicU64::new(1),
+            stacks: AtomicU64::new(1),
+        }
+    }
+
+    /// One string id, for the engine.
+    pub(crate) fn next_string(&self) -> u64 {
+        // Relaxed: only uniqueness matters.
+        self.strings.fetch_add(1, Ordering::Relaxed)
+    }
+
+    /// One stack id, for the engine.
+    pub(crate) fn next_stack(&self) -> u64 {
+        // Relaxed: only uniqueness matters.
+        self.stacks.fetch_add(1, Ordering::Relaxed)
+    }
+
+    /// Starts over. Only while no generation of this parity is open.
+    pub(crate) fn reset(&self) {
+        // Relaxed: published with the generation.
+        self.strings.store(1, Ordering::Relaxed);
+        self.stacks.store(1, Ordering::Relaxed);
+    }
+}
+
+/// Where a slot sends and gets its blocks, and whose they are.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Outlet<'a> {
+    pub(crate) queue: &'a Queue,
+    pub(crate) ids: &'a [IdSource; 2],
+    pub(crate) thread: u64,
+}
+
+/// See the module's text.
+#[derive(Debug)]
+pub(crate) struct Slot {
+    /// The generation that this slot is ready for, 0 when it is sealed.
+    pub(crate) generation: u64,
+    /// The last position at which one more event surely fits; null when something else must be seen to first.
+    pub(crate) limit: *mut u8,
+    pub(crate) events: Cursor,
+    strings: Cursor,
+    stacks: Cursor,
+    pub(crate) event_count: u64,
+    string_ids: Ids,
+    stack_ids: Ids,
+}
+
+impl Slot {
+    pub(crate) const fn new() -> Self {
+        Self {
+            generation: 0,
+            limit: std::ptr::null_mut(),
+            events: Cursor::empty(),
+            strings: Cursor::empty(),
+            stacks: Cursor::empty(),
+            event_count: 0,
+            string_ids: Ids { next: 0, end: 0 },
+            stack_ids: Ids { next: 0, end: 0 },
+        }
+    }
+
+    /// Takes this (sealed) slot into use for `generation`.
+    pub(crate) fn begin(&mut self, generation: u64) {
+        self.generation = generation;
+        self.limit = std::ptr::null_mut();
+        self.event_count = 0;
+        self.string_ids = Ids::default();
+        self.stack_ids = Ids::default();
+    }
+
+    /// Makes sure that `bytes` of events fit (rule 1). False when there is no memory.
+    #[must_use]
+    pub(crate) fn room(&mut self, outlet: Outlet<'_>, stamp: &mut Stamp, now: u64, bytes: usize) -> bool {
+        if self.events.room() < bytes + MAX_EVENT_BYTES {
+            let full = self.events.seal();
+            let Some(buffer) = outlet.queue.exchange(self.generation, full) else {
+                return false;
+            };
+            stamp.0 = now.max(stamp.0 + 1);
+            self.events
+                .begin_batch(buffer, self.generation, outlet.thread, stamp.0);
+        }
+        self.lift_limit();
+        true
+    }
+
+    /// Lets events pass up to the end of the block.
+    pub(crate) fn lift_limit(&mut self) {
+        if !self.events.end.is_null() {
+            self.limit = self.events.end.wrapping_sub(MAX_EVENT_BYTES);
+        }
+    }
+
+    /// Sends the next event through the slow path.
+    pub(crate) fn drop_limit(&mut self) {
+        self.limit = std::ptr::null_mut();
+    }
+
+    /// Whether one event fits and nothing else must be seen to first.
+    #[inline(always)]
+    pub(crate) fn is_ready(&self, generation: u64) -> bool {
+        self.generation == generation && self.events.position < self.limit
+    }
+
+    /// Writes one event at `now`, or one tick after the thread's last one (rule 2).
+    ///
+    /// # Safety
+    /// * `is_ready` holds, or `room` has returned true for this event.
+    #[inline(always)]
+    pub(crate) unsafe fn write<const N: usize>(
+        &mut self,
+        stamp: &mut Stamp,
+        now: u64,
+        kind: EventKind,
+        args: [u64; N],
+    ) {
+        debug_assert_eq!(kind.arity(), N, "{kind:?}");
+        let time = now.max(stamp.0 + 1);
+        let delta = time - stamp.0;
+        stamp.0 = time;
+        self.event_count += 1;
+        // SAFETY: the caller saw room for `MAX_EVENT_BYTES`, and `args` has at most four values.
+        unsafe {
+            let mut p = put_byte(self.events.position, kind as u8);
+            p = put_varint(p, delta);
+            for value in args {
+                p = put_varint(p, value);
+            }
+            self.events.position = p;
+        }
+    }
+
+    /// Adds `text` (cut to the wire's limit) to this generation's strings. `None` when there is no memory.
+    pub(crate) fn add_string(&mut self, outlet: Outlet<'_>, now: u64, text: &str) -> Option<u64> {
+        let text = limits::cut_string(text).as_bytes();
+        let id = self
+            .string_ids
+            .take(&outlet.ids[(self.generation & 1) as usize].strings);
+        let bytes = 1 + 10 + 2 + text.len();
+        if self.strings.room() < bytes {
+            let full = self.strings.seal();
+            let buffer = outlet.queue.exchange(self.generation, full)?;
+            self.strings
+                .begin_batch(buffer, self.generation, outlet.thread, now);
+            // SAFETY: a fresh block has room for the payload's first byte.
+            self.strings.position = unsafe { put_byte(self.strings.position, EventKind::Strings as u8) };
+        }
+        // SAFETY: `bytes` fit: one code, an id, a length below 2^14 and the text.
+        unsafe {
+            let mut p = put_byte(self.strings.position, EventKind::String as u8);
+            p = put_varint(p, id);
+            p = put_varint(p, text.len() as u64);
+            std::ptr::copy_nonoverlapping(text.as_ptr(), p, text.len());
+            self.strings.position = p.add(text.len());
+        }
+        Some(id)
+    }
+
+    /// Adds a raw stack: an optional name as its leaf, then `pcs`. `None` when there is no memory.
+    pub(crate) fn add_stack(&mut self, outlet: Outlet<'_>, leaf: u64, pcs: &[u64]) -> Option<u64> {
+        let id = self
+            .stack_ids
+            .take(&outlet.ids[(self.generation & 1) as usize].stacks);
+        let words = 3 + pcs.len();
+        if self.stacks.room() < words * 8 {
+            let full = self.stacks.seal();
+            let buffer = outlet.queue.exchange(self.generation, full)?;
+            self.stacks.begin_raw(buffer);
+        }
+        // SAFETY: `words` fit; blocks are page aligned and hold whole words only.
+        unsafe {
+            let p = self.stacks.position.cast::<u64>();
+            p.write(id);
+            p.add(1).write(leaf);
+            p.add(2).write(pcs.len() as u64);
+            std::ptr::copy_nonoverlapping(pcs.as_ptr(), p.add(3), pcs.len());
+            self.stacks.position = p.add(words).cast();
+        }
+        Some(id)
+    }
+
+    /// Sends everything to the queue and leaves the slot empty. Returns the number of events that the generation got from here.
+    pub(crate) fn seal(&mut self, queue: &Queue) -> u64 {
+        for cursor in [&mut self.events, &mut self.strings, &mut self.stacks] {
+            if let Some(sealed) = cursor.seal() {
+                queue.push(self.generation, Chunk::Block(sealed));
+            }
+        }
+        self.limit = std::ptr::null_mut();
+        self.generation = 0;
+        std::mem::take(&mut self.event_count)
+    }
+}
+
+/// Reads the raw stacks of a block back.
+pub(crate) fn raw_stacks(mut bytes: &[u8]) -> impl Iterator<Item = RawStack> {
+    std::iter::from_fn(move || {
+        let (head, rest) = bytes.split_at_checked(24)?;
+        let (pcs, rest) = rest.split_at_checked(word(&head[16..]) as usize * 8)?;
+        bytes = rest;
+        Some(RawStack {
+            id: word(head),
+            leaf: word(&head[8..]),
+            pcs: pcs.chunks_exact(8).map(word).collect(),
+        })
+    })
+}
+
+fn word(bytes: &[u8]) -> u64 {
+    bytes
+        .first_chunk::<8>()
+        .map_or(0, |word| u64::from_ne_bytes(*word))
+}

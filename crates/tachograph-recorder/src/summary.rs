@@ -1,0 +1,215 @@
+//! What a recording comes to: the figures that `stop` returns, and how they read.
+
+use std::fmt;
+use std::time::Duration;
+
+use crate::barrier::FenceKind;
+use crate::clock::ClockKind;
+use crate::core::CORE;
+use crate::sample::counters::Tally;
+use crate::sample::handler;
+use crate::sample::timer::SampleSource;
+use crate::sample::walker::UnwinderKind;
+use crate::setup::Setup;
+use crate::sync::Ordering;
+use crate::totals::Totals;
+use crate::writer::Written;
+
+/// What was recorded.
+#[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
+pub struct Summary {
+    /// From start to stop.
+    pub elapsed: Duration,
+    /// Generations in the trace.
+    pub generations: u64,
+    /// Events in the trace, samples included.
+    pub events: u64,
+    /// Bytes that the sink took.
+    pub bytes: u64,
+    /// Events that could not be kept.
+    pub events_lost: u64,
+    /// Stretches without recording because the sink was behind.
+    pub gaps: u64,
+    /// Their length in all.
+    pub gap_time: Duration,
+    /// Stacks with more frames than the wire allows.
+    pub stacks_cut: u64,
+    /// CPU samples; `None` when none were asked for.
+    pub samples: Option<SampleSummary>,
+    /// The clock behind the timestamps.
+    pub clock: ClockKind,
+    /// How event path and engine are ordered.
+    pub fence: FenceKind,
+}
+
+/// What became of the CPU samples.
+#[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
+pub struct SampleSummary {
+    /// Samples per second of CPU time, as asked for.
+    pub hz: u32,
+    /// Where the signals came from.
+    pub source: SampleSource,
+    /// The kernel's tick; POSIX timers signal no faster, the rest are overruns.
+    pub tick_hz: u64,
+    /// How stacks were walked.
+    pub unwinder: UnwinderKind,
+    /// Signals handled, samples emitted, and the causes of what is missing. `handled` = `emitted` + `tally.lost()`.
+    pub tally: Tally,
+    /// Timer periods that the samples stand for: samples plus overruns.
+    pub weight: u64,
+    /// Threads with at least one sample.
+    pub threads: u64,
+    /// CPU time of the whole process, by its clock.
+    pub process_cpu: Duration,
+    /// CPU time of the threads with at least one sample, by their clocks.
+    pub sampled_threads_cpu: Duration,
+    /// Threads that the kernel gave no timer, or that were too many.
+    pub threads_refused: u64,
+    /// Threads that had blocked SIGPROF when they registered; it was let through.
+    pub threads_unblocked: u64,
+    /// Profiling signals from elsewhere, which nobody else wanted.
+    pub foreign_signals: u64,
+    /// Whether another SIGPROF handler was there before ours and is given what is not ours.
+    pub chained_handler: bool,
+}
+
+impl SampleSummary {
+    /// CPU time that the samples stand for.
+    #[must_use]
+    pub fn estimated_cpu(&self) -> Duration {
+        Duration::from_nanos(self.weight * (1_000_000_000 / u64::from(self.hz.max(1))))
+    }
+
+    /// CPU time of threads without any sample: too short, refused, or blocking SIGPROF.
+    #[must_use]
+    pub fn never_sampled_cpu(&self) -> Duration {
+        self.process_cpu.saturating_sub(self.sampled_threads_cpu)
+    }
+}
+
+impl Summary {
+    pub(crate) fn new(
+        setup: &Setup,
+        fence: FenceKind,
+        clock: ClockKind,
+        totals: &Totals,
+        written: &Written,
+    ) -> Self {
+        Self {
+            elapsed: Duration::from_nanos(totals.elapsed_ns),
+            generations: totals.generations,
+            events: totals.events,
+            bytes: written.bytes,
+            events_lost: totals.events_lost,
+            gaps: totals.gaps,
+            gap_time: Duration::from_nanos(totals.gap_ns),
+            stacks_cut: written.stacks_cut,
+            samples: setup.plan.map(|plan| SampleSummary {
+                hz: setup.hz,
+                source: plan.source,
+                tick_hz: setup.tick_hz,
+                unwinder: setup.unwinder,
+                tally: totals.samples,
+                weight: totals.weight,
+                threads: totals.threads_sampled,
+                process_cpu: Duration::from_nanos(totals.process_cpu_ns),
+                sampled_threads_cpu: Duration::from_nanos(totals.sampled_threads_cpu_ns),
+                threads_refused: CORE.sampler.refused.load(Ordering::Relaxed),
+                threads_unblocked: CORE.sampler.unblocked(),
+                foreign_signals: handler::FOREIGN.load(Ordering::Relaxed),
+                chained_handler: handler::chains(),
+            }),
+            clock,
+            fence,
+        }
+    }
+}
+
+impl fmt::Display for Summary {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        writeln!(
+            f,
+            "recorded     {:.2} s, {} generations, {} events, {} bytes",
+            self.elapsed.as_secs_f64(),
+            self.generations,
+            self.events,
+            self.bytes
+        )?;
+        writeln!(
+            f,
+            "clock        {}, fences {}",
+            self.clock.name(),
+            self.fence.name()
+        )?;
+        if self.events_lost > 0 {
+            writeln!(f, "events lost  {}", self.events_lost)?;
+        }
+        if self.gaps > 0 {
+            writeln!(
+                f,
+                "gaps         {}, {:.3} s in all: the sink was behind",
+                self.gaps,
+                self.gap_time.as_secs_f64()
+            )?;
+        }
+        if self.stacks_cut > 0 {
+            writeln!(f, "stacks cut   {}", self.stacks_cut)?;
+        }
+        match &self.samples {
+            Some(samples) => samples.fmt(f),
+            None => writeln!(f, "samples      none asked for"),
+        }
+    }
+}
+
+impl fmt::Display for SampleSummary {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        writeln!(
+            f,
+            "samples      {} of {} signals at {} Hz ({}, unwinding: {}), weight {}",
+            self.tally.emitted,
+            self.tally.handled,
+            self.hz,
+            self.source.name(),
+            self.unwinder.name(),
+            self.weight
+        )?;
+        if self.source == SampleSource::PosixTimer && u64::from(self.hz) > self.tick_hz {
+            writeln!(
+                f,
+                "             above the kernel's tick of {} Hz: overruns weigh, perf_event is not in use",
+                self.tick_hz
+            )?;
+        }
+        for (cause, count) in self.tally.causes().filter(|(_, count)| *count > 0) {
+            let what = match cause.loses_sample() {
+                true => "lost",
+                false => "incomplete",
+            };
+            writeln!(f, "             {what}: {} {count}", cause.word())?;
+        }
+        writeln!(
+            f,
+            "CPU          {:.3} s of the process; {:.3} s by samples on {} threads, {:.3} s of threads never sampled",
+            self.process_cpu.as_secs_f64(),
+            self.estimated_cpu().as_secs_f64(),
+            self.threads,
+            self.never_sampled_cpu().as_secs_f64()
+        )?;
+        for (count, what) in [
+            (self.threads_refused, "threads without a timer"),
+            (self.threads_unblocked, "threads had SIGPROF blocked"),
+            (self.foreign_signals, "SIGPROF from elsewhere"),
+        ] {
+            if count > 0 {
+                writeln!(f, "             {count} {what}")?;
+            }
+        }
+        if self.chained_handler {
+            writeln!(f, "             another SIGPROF handler is chained")?;
+        }
+        Ok(())
+    }
+}
