@@ -27,6 +27,7 @@ impl Blocking {
     }
 }
 
+#[inline(never)]
 fn enter(reason: &'static str) -> Option<()> {
     let record = this_thread()?;
     // SAFETY: own thread, no section is open, and nothing below records while the reference lives.
@@ -38,6 +39,7 @@ fn enter(reason: &'static str) -> Option<()> {
     Some(())
 }
 
+#[inline(never)]
 fn begin_on_wire(record: &'static crate::record::ThreadRecord, reason: &'static str) -> Option<()> {
     let stack = EventStack::capture(record);
     let mut section = Section::begin(record)?;

@@ -220,7 +220,7 @@ impl Section {
             return self.introduce(run, proc).ok_or(NotReady::Closed);
         }
         self.state().ok_or(NotReady::Closed)?;
-        if self.owner.blocking > 0 {
+        if self.record.shared.syscall.is_inside() {
             self.leave_blocking(spare)?;
         }
         Ok(())

@@ -222,12 +222,14 @@ struct Birth {
 }
 
 impl Birth {
+    #[inline(never)]
     fn announce(name: &str) -> Self {
         let task = Self::create(name).unwrap_or(0);
         let name = name.to_owned();
         Self { task, name }
     }
 
+    #[inline(always)]
     fn create(name: &str) -> Option<u64> {
         if !CORE.gate.is_on() {
             return None;
