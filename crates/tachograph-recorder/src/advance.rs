@@ -20,9 +20,7 @@ use tachograph_wire::metadata::{
     CauseCounts, Count, EventsLost, GenerationTimes, Metadata, SampleCounts, Thread, ThreadKind,
     Weights,
 };
-use tachograph_wire::{
-    BatchWriter, ClockSnapshot, Frequency, Generation, TaskId, ThreadId, Ticks,
-};
+use tachograph_wire::{BatchWriter, ClockSnapshot, Frequency, Generation, TaskId, ThreadId, Ticks};
 
 use crate::barrier::heavy_fence;
 use crate::clock::{TICKS_PER_SECOND, monotonic_nanos};
@@ -105,7 +103,8 @@ impl Engine {
         events += tables.events;
         let mut stacks = tables.finish();
         stacks.extend(drain.take_stacks());
-        self.totals.add_generation(events, drain.samples, drain.weight);
+        self.totals
+            .add_generation(events, drain.samples, drain.weight);
         let next_string = CORE.ids[(closing & 1) as usize]
             .strings
             .load(Ordering::Relaxed);
@@ -232,7 +231,6 @@ impl Engine {
         }
     }
 }
-
 
 /// Threads that are gone: everything of theirs lies in the open generation or an earlier one.
 fn exited_threads() -> Vec<&'static ThreadRecord> {

@@ -2,6 +2,10 @@
 //!
 //! The hot path of the whole recorder. A region's begin is: one load (on?), the thread's record, the gate, the name's id from the
 //! thread's cache, the clock, five short numbers into the thread's own block.
+#![expect(
+    clippy::ptr_arg,
+    reason = "whether a name is static or owned decides how it gets its id"
+)]
 
 use std::borrow::Cow;
 use std::marker::PhantomData;

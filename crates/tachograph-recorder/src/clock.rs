@@ -116,7 +116,8 @@ impl Clock {
         let now = read_pair();
         let nanos = now.nanos.saturating_sub(start.nanos).max(1);
         let cycles = now.cycles.wrapping_sub(start.cycles).max(1);
-        let per_cycle = (u128::from(nanos) << 32) / (u128::from(cycles) * u128::from(NANOS_PER_TICK));
+        let per_cycle =
+            (u128::from(nanos) << 32) / (u128::from(cycles) * u128::from(NANOS_PER_TICK));
         // Relaxed (all three): see `now`.
         self.base_cycles.store(now.cycles, Ordering::Relaxed);
         self.base_ticks
@@ -142,7 +143,13 @@ fn read_pair() -> Pair {
             (width, pair)
         })
         .min_by_key(|(width, _)| *width)
-        .map_or(Pair { cycles: 0, nanos: 0 }, |(_, pair)| pair)
+        .map_or(
+            Pair {
+                cycles: 0,
+                nanos: 0,
+            },
+            |(_, pair)| pair,
+        )
 }
 
 /// `CLOCK_MONOTONIC` in nanoseconds. Signal safe.
@@ -197,7 +204,10 @@ mod tests {
             let now = clock.now_ordered();
             let after = monotonic_nanos() / NANOS_PER_TICK;
             // 4 us of slack: the rate is known to a few ppm, and the base is one reading.
-            assert!(now + 500 >= before && now <= after + 500, "{before} {now} {after}");
+            assert!(
+                now + 500 >= before && now <= after + 500,
+                "{before} {now} {after}"
+            );
         }
     }
 

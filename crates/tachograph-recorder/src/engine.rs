@@ -48,7 +48,7 @@ pub(crate) struct Engine {
     pub(crate) tables: Tables,
     pub(crate) drain: Drain,
     pub(crate) modules: Arc<[Module]>,
-    pub(crate) retired_tables: Vec<Box<CodeTables>>,
+    pub(crate) retired_tables: Vec<CodeTables>,
     pub(crate) gap_to_report: Option<Gap>,
     pub(crate) totals: Totals,
     armory: Option<Armory>,
@@ -59,7 +59,12 @@ pub(crate) struct Engine {
 
 impl Engine {
     /// An engine that has not begun. `last_generation` is that of the recording before.
-    pub(crate) fn new(setup: Setup, fence: FenceKind, clock: ClockKind, last_generation: u64) -> Self {
+    pub(crate) fn new(
+        setup: Setup,
+        fence: FenceKind,
+        clock: ClockKind,
+        last_generation: u64,
+    ) -> Self {
         Self {
             fence,
             clock,
@@ -97,7 +102,10 @@ impl Engine {
                 true => next_tick.min(next_advance),
                 false => next_tick.min(now + Duration::from_millis(1)),
             };
-            if CORE.queue.wait_for_call(deadline.saturating_duration_since(now)) {
+            if CORE
+                .queue
+                .wait_for_call(deadline.saturating_duration_since(now))
+            {
                 break;
             }
             let now = Instant::now();
@@ -146,7 +154,7 @@ impl Engine {
         };
         let fresh = Box::new(tables.refreshed());
         self.retired_tables
-            .extend(CORE.sampler.tables.replace(fresh));
+            .extend(CORE.sampler.tables.replace(fresh).map(|old| *old));
         self.remember_modules();
     }
 

@@ -69,11 +69,7 @@ impl ThreadNote {
                 true => ProcStatus::Syscall,
                 false => ProcStatus::Running,
             };
-            stream.event(
-                tables,
-                EventKind::ProcStatus,
-                &[proc.id, status.to_wire()],
-            );
+            stream.event(tables, EventKind::ProcStatus, &[proc.id, status.to_wire()]);
         }
         if self.record.shared.task.marks.claim(generation) {
             let status = match self.inside {

@@ -90,7 +90,10 @@ pub(crate) fn exit_hook(hook: extern "C" fn(*mut libc::c_void)) -> Option<u32> {
 pub(crate) fn arm_exit_hook(key: u32, record: &'static ThreadRecord) {
     // SAFETY: a refused key leaves things as they are; the value is only given back to the hook.
     unsafe {
-        libc::pthread_setspecific(key as libc::pthread_key_t, std::ptr::from_ref(record).cast());
+        libc::pthread_setspecific(
+            key as libc::pthread_key_t,
+            std::ptr::from_ref(record).cast(),
+        );
     }
 }
 

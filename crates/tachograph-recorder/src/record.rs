@@ -8,6 +8,7 @@
 
 use std::cell::UnsafeCell;
 
+use crate::gate::WriteFlag;
 use crate::names::NameCache;
 use crate::procs::Proc;
 use crate::regions::OpenRegions;
@@ -15,7 +16,6 @@ use crate::sample::state::SampleState;
 use crate::slot::{Slot, Stamp};
 use crate::status::Marks;
 use crate::sync::{AtomicBool, AtomicU64, Mutex, Ordering};
-use crate::gate::WriteFlag;
 
 /// "No processor slot" in `Context::proc` and on the wire.
 pub(crate) const NO_PROC: u64 = u64::MAX;

@@ -72,8 +72,7 @@ impl Registry {
         }
         self.capacity.store(capacity, Ordering::Relaxed);
         // Release: pairs with the Acquire in `checked`.
-        self.start
-            .store(start.as_ptr() as usize, Ordering::Release);
+        self.start.store(start.as_ptr() as usize, Ordering::Release);
         state.by_tid = Some(HashMap::new());
         true
     }
@@ -86,7 +85,7 @@ impl Registry {
         let offset = address.wrapping_sub(start);
         // Relaxed: stored before `start`.
         let end = self.capacity.load(Ordering::Relaxed) * size_of::<ThreadRecord>();
-        if start == 0 || offset >= end || offset % size_of::<ThreadRecord>() != 0 {
+        if start == 0 || offset >= end || !offset.is_multiple_of(size_of::<ThreadRecord>()) {
             return None;
         }
         // SAFETY: a record's place in the table. Only initialised records are ever given to a timer.

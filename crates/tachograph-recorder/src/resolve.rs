@@ -76,7 +76,9 @@ impl Resolver {
 
 fn expand(address: u64, symbols: &[Symbol], path: &Arc<str>) -> Arc<[NamedFrame]> {
     // Deeper frames would share a pc.
-    let symbols = &symbols[symbols.len().saturating_sub(usize::from(MAX_INLINE_DEPTH) + 1)..];
+    let symbols = &symbols[symbols
+        .len()
+        .saturating_sub(usize::from(MAX_INLINE_DEPTH) + 1)..];
     let deepest = symbols.len().saturating_sub(1);
     symbols
         .iter()

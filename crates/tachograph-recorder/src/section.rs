@@ -295,10 +295,7 @@ impl Section {
 
     fn start_proc(&mut self, proc: &'static Proc) {
         if proc.marks.claim(self.generation) {
-            self.write(
-                EventKind::ProcStatus,
-                [proc.id, ProcStatus::Idle.to_wire()],
-            );
+            self.write(EventKind::ProcStatus, [proc.id, ProcStatus::Idle.to_wire()]);
         }
         let sequence = proc.marks.next_sequence(self.generation);
         self.write(EventKind::ProcStart, [proc.id, sequence]);
@@ -323,10 +320,7 @@ impl Section {
     }
 
     /// Ends the blocking section on the wire, if one is open there.
-    fn leave_blocking(
-        &mut self,
-        spare: &mut Option<(&'static Proc, u64)>,
-    ) -> Result<(), NotReady> {
+    fn leave_blocking(&mut self, spare: &mut Option<(&'static Proc, u64)>) -> Result<(), NotReady> {
         match self.record.shared.syscall.end() {
             Return::Outside => return Ok(()),
             Return::Kept => self.write(EventKind::GoSyscallEnd, []),

@@ -129,7 +129,13 @@ impl Slot {
 
     /// Makes sure that `bytes` of events fit (rule 1). False when there is no memory.
     #[must_use]
-    pub(crate) fn room(&mut self, outlet: Outlet<'_>, stamp: &mut Stamp, now: u64, bytes: usize) -> bool {
+    pub(crate) fn room(
+        &mut self,
+        outlet: Outlet<'_>,
+        stamp: &mut Stamp,
+        now: u64,
+        bytes: usize,
+    ) -> bool {
         if self.events.room() < bytes + MAX_EVENT_BYTES {
             let full = self.events.seal();
             let Some(buffer) = outlet.queue.exchange(self.generation, full) else {
@@ -202,7 +208,8 @@ impl Slot {
             self.strings
                 .begin_batch(buffer, self.generation, outlet.thread, now);
             // SAFETY: a fresh block has room for the payload's first byte.
-            self.strings.position = unsafe { put_byte(self.strings.position, EventKind::Strings as u8) };
+            self.strings.position =
+                unsafe { put_byte(self.strings.position, EventKind::Strings as u8) };
         }
         // SAFETY: `bytes` fit: one code, an id, a length below 2^14 and the text.
         unsafe {

@@ -62,8 +62,13 @@ impl Tables {
 
     fn write_string(&mut self, id: u64, text: &str) {
         let generation = self.generation;
-        let start =
-            || BatchWriter::new(Generation(generation), ThreadId::NONE, Ticks(CORE.clock.now()));
+        let start = || {
+            BatchWriter::new(
+                Generation(generation),
+                ThreadId::NONE,
+                Ticks(CORE.clock.now()),
+            )
+        };
         let strings = self.strings.get_or_insert_with(start);
         if strings.string(StringId(id), text.as_bytes()).is_err() {
             let full = std::mem::replace(strings, start());

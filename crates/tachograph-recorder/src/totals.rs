@@ -75,7 +75,8 @@ impl Totals {
             false => weight * CORE.sampler.period_ns(),
         };
         self.threads_sampled += 1;
-        self.sampled_threads_cpu_ns += by_clock.max(by_samples.min(by_clock + TICK.as_nanos() as u64));
+        self.sampled_threads_cpu_ns +=
+            by_clock.max(by_samples.min(by_clock + TICK.as_nanos() as u64));
     }
 
     /// The recording is over.

@@ -9,8 +9,8 @@ use std::sync::Arc;
 
 use tachograph_wire::pc::Pc;
 use tachograph_wire::{
-    BatchWriter, EventKind, Frame, Full, Generation, StackId, StringId, ThreadId, Ticks,
-    limits, version,
+    BatchWriter, EventKind, Frame, Full, Generation, StackId, StringId, ThreadId, Ticks, limits,
+    version,
 };
 
 use crate::buffer::Content;

@@ -28,7 +28,9 @@ fn main() -> Result<(), Box<dyn Error>> {
                     black_box(burn(1_000_000 + worker));
                     if round % 50 == 0 {
                         job.log("progress", &format!("worker {worker}, round {round}"));
-                        tachograph::blocking("nap", || std::thread::sleep(Duration::from_millis(50)));
+                        tachograph::blocking("nap", || {
+                            std::thread::sleep(Duration::from_millis(50))
+                        });
                     }
                 }
             });

@@ -87,8 +87,7 @@ impl Armory {
             *lock(&record.shared.name) = name;
         }
         let first_ns = self.random.below(CORE.sampler.period_ns()) + 1;
-        CORE.registry
-            .locked(|_| arm(record, was_there, first_ns));
+        CORE.registry.locked(|_| arm(record, was_there, first_ns));
     }
 
     /// Unregistered threads that are not there any more.
@@ -116,7 +115,11 @@ impl Armory {
 
 impl super::Sampler {
     /// Arms a thread that registers itself. SIGPROF is blocked on it and the registry locked.
-    pub(crate) fn thread_registered(&self, record: &'static ThreadRecord, _lock: &RegistryLock<'_>) {
+    pub(crate) fn thread_registered(
+        &self,
+        record: &'static ThreadRecord,
+        _lock: &RegistryLock<'_>,
+    ) {
         if self.arms_newcomers() {
             let first_ns = Random::default().below(self.period_ns()) + 1;
             // The first look is over: the thread was armed by it, or is new.

@@ -5,9 +5,7 @@
 
 use std::collections::HashMap;
 
-use tachograph_wire::{
-    BatchWriter, Generation, ProcId, Sample, StackId, TaskId, ThreadId, Ticks,
-};
+use tachograph_wire::{BatchWriter, Generation, ProcId, Sample, StackId, TaskId, ThreadId, Ticks};
 
 use super::handler::SAMPLE_HEADER;
 use super::words::Words;

@@ -102,11 +102,14 @@ pub(crate) fn install() -> bool {
 /// Whether somebody else's handler was there before ours and gets what is not ours.
 pub(crate) fn chains() -> bool {
     // SAFETY: written before `INSTALLED`, never again.
-    INSTALLED.load(Ordering::Acquire)
-        && unsafe { (*PREVIOUS.0.get()).sa_sigaction } > libc::SIG_IGN
+    INSTALLED.load(Ordering::Acquire) && unsafe { (*PREVIOUS.0.get()).sa_sigaction } > libc::SIG_IGN
 }
 
-extern "C" fn on_sigprof(signal: libc::c_int, info: *mut libc::siginfo_t, context: *mut libc::c_void) {
+extern "C" fn on_sigprof(
+    signal: libc::c_int,
+    info: *mut libc::siginfo_t,
+    context: *mut libc::c_void,
+) {
     // SAFETY: errno is this thread's own.
     let errno = unsafe { *libc::__errno_location() };
     // SAFETY: the kernel gives a whole siginfo, and `Sent` is read by its code.
@@ -181,7 +184,8 @@ fn sample(record: &'static ThreadRecord, weight: u64, context: *mut libc::c_void
         None => counters.count(Cause::NoRecord),
         Some(rings) => {
             let ring = &rings.rings[parity];
-            let most = SAMPLE_HEADER + MAX_SAMPLE_FRAMES.min(ring.words().len() / 2 - SAMPLE_HEADER - 1);
+            let most =
+                SAMPLE_HEADER + MAX_SAMPLE_FRAMES.min(ring.words().len() / 2 - SAMPLE_HEADER - 1);
             match ring.reserve(most) {
                 None => counters.count(Cause::RingFull),
                 Some(place) => {

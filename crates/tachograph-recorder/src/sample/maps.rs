@@ -23,7 +23,8 @@ const GROWTH: u64 = 8 << 20;
 impl StackMaps {
     /// Reads the maps; empty where there are none to read.
     pub(crate) fn read() -> Self {
-        std::fs::read_to_string("/proc/self/maps").map_or_else(|_| Self::default(), |m| Self::parse(&m))
+        std::fs::read_to_string("/proc/self/maps")
+            .map_or_else(|_| Self::default(), |m| Self::parse(&m))
     }
 
     fn parse(maps: &str) -> Self {
@@ -79,7 +80,10 @@ mod tests {
     fn finds_the_mapping_around_an_address() {
         let maps = StackMaps::parse(MAPS);
         let stack = maps.find(0x7f00_0000_8000).expect("a stack");
-        assert_eq!((stack.low, stack.high), (0x7f00_0000_0000, 0x7f00_0010_0000));
+        assert_eq!(
+            (stack.low, stack.high),
+            (0x7f00_0000_0000, 0x7f00_0010_0000)
+        );
     }
 
     #[test]
@@ -100,6 +104,10 @@ mod tests {
     fn finds_a_local_variable() {
         let local = 0u64;
         let here = std::ptr::from_ref(&local) as u64;
-        assert!(StackMaps::read().find(here).is_some_and(|s| s.contains(here)));
+        assert!(
+            StackMaps::read()
+                .find(here)
+                .is_some_and(|s| s.contains(here))
+        );
     }
 }

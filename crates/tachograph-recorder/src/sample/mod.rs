@@ -62,10 +62,8 @@ impl Sampler {
     pub(crate) fn enable(&self, plan: Plan, ring_words: usize) {
         // Relaxed (all): read under the registry's lock, or as hints.
         self.ring_words.store(ring_words, Ordering::Relaxed);
-        self.uses_perf.store(
-            plan.source == SampleSource::PerfEvent,
-            Ordering::Relaxed,
-        );
+        self.uses_perf
+            .store(plan.source == SampleSource::PerfEvent, Ordering::Relaxed);
         self.period_ns.store(plan.period_ns, Ordering::Relaxed);
         self.enabled.store(true, Ordering::Relaxed);
     }

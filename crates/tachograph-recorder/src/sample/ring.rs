@@ -168,7 +168,12 @@ mod tests {
         for round in 0..200 {
             let mut pushed = Vec::new();
             for len in [round % 5, (round * 7) % 4] {
-                let record: Vec<u64> = (0..len).map(|_| { next += 1; next }).collect();
+                let record: Vec<u64> = (0..len)
+                    .map(|_| {
+                        next += 1;
+                        next
+                    })
+                    .collect();
                 assert!(push(&ring, &record));
                 pushed.push(record);
             }
@@ -196,5 +201,4 @@ mod tests {
         assert!(push(&ring, &[3]));
         assert_eq!(drain(&ring), [[3]]);
     }
-
 }

@@ -35,9 +35,7 @@ impl Rings {
     fn map(words: usize) -> Option<Self> {
         Some(Self {
             rings: [Ring::new(Words::map(words)?), Ring::new(Words::map(words)?)],
-            cache: buffer::map_pages(size_of::<RuleCache>())?
-                .as_ptr()
-                .cast(),
+            cache: buffer::map_pages(size_of::<RuleCache>())?.as_ptr().cast(),
         })
     }
 }

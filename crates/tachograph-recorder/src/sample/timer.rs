@@ -55,7 +55,9 @@ impl Timer {
         match plan.source {
             SampleSource::PosixTimer => {
                 let timer = PosixTimer::create(tid, record)?;
-                timer.set(base_ns + first_ns, plan.period_ns).then_some(())?;
+                timer
+                    .set(base_ns + first_ns, plan.period_ns)
+                    .then_some(())?;
                 Some(Self::Posix { _timer: timer })
             }
             SampleSource::PerfEvent => {
