@@ -1,2 +1,39 @@
-//! to be written
-fn main() {}
+//! The `tacho` command: records a demonstration, counts what is in a trace.
+//!
+//! Owns the command line and the exit code. Each subcommand is a room of its own, named after it.
+#![forbid(unsafe_code)]
+
+mod demo;
+mod outcome;
+mod progress;
+mod stats;
+mod table;
+mod units;
+
+use clap::{Parser, Subcommand};
+use outcome::Outcome;
+use std::process::ExitCode;
+
+/// Records and reads execution traces.
+///
+/// Exit status: 0 all well, 1 the trace is invalid, 2 usage or input/output.
+#[derive(Parser)]
+#[command(name = "tacho", version)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    Demo(demo::Args),
+    Stats(stats::Args),
+}
+
+fn main() -> ExitCode {
+    let result = match Cli::parse().command {
+        Command::Demo(args) => demo::run(args),
+        Command::Stats(args) => stats::run(&args),
+    };
+    Outcome::of(result).exit_code()
+}

@@ -1,0 +1,116 @@
+//! What the demo says at its end.
+//!
+//! Owns the layout. Called by `demo`.
+
+use super::hot::{Cost, Hot};
+use super::workload::Work;
+use crate::stats::{Report, view};
+use crate::table::{Align, Table};
+use crate::units::{bytes, count, many, percent};
+use std::io::{self, Write};
+use std::path::Path;
+use std::time::Duration;
+
+/// Functions in each of the two lists.
+const FUNCTIONS: usize = 10;
+/// Characters of a function's name.
+const NAME_WIDTH: usize = 90;
+
+/// Says what the recorded program has done.
+pub fn work(work: &Work, time: Duration, out: &mut impl Write) -> io::Result<()> {
+    let files = many(work.files, "file", "files");
+    let rounds = many(work.rounds, "round", "rounds");
+    writeln!(
+        out,
+        "{} workers hashed and compressed {files} in {:.1} s: {} -> {}",
+        work.workers,
+        time.as_secs_f64(),
+        bytes(work.bytes),
+        bytes(work.compressed),
+    )?;
+    let different = count(work.different);
+    write!(
+        out,
+        "{rounds} through {}, {different} different",
+        work.dir.display()
+    )?;
+    if work.unreadable > 0 {
+        write!(out, ", {} unreadable", count(work.unreadable))?;
+    }
+    writeln!(out)
+}
+
+/// Says what is in the trace and how to open it.
+pub fn trace(path: &Path, report: &Report, hot: &Hot, out: &mut impl Write) -> io::Result<()> {
+    writeln!(out)?;
+    view::title(report, &path.display().to_string(), out)?;
+    view::summary(report, out)?;
+    functions("self", hot, |cost| cost.own, out)?;
+    functions("with callees", hot, |cost| cost.with_callees, out)?;
+    let name = quoted(path);
+    writeln!(out, "\nOpen it:")?;
+    writeln!(
+        out,
+        "  go tool trace {name}      (Go 1.26 or newer, in the browser)"
+    )?;
+    writeln!(out, "  tacho stats {name}")
+}
+
+fn functions(title: &str, hot: &Hot, by: fn(&Cost) -> u64, out: &mut impl Write) -> io::Result<()> {
+    let top = hot.top(FUNCTIONS, by);
+    if top.is_empty() {
+        return Ok(());
+    }
+    let mut table = Table::new(&[
+        ("ticks", Align::Right),
+        (title, Align::Right),
+        ("hottest functions", Align::Left),
+    ]);
+    for (name, cost) in top {
+        let ticks = by(&cost);
+        table.row([count(ticks), percent(ticks, hot.total), shortened(name)]);
+    }
+    writeln!(out)?;
+    table.write(out)
+}
+
+/// The end of a name tells more than its beginning.
+fn shortened(name: &str) -> String {
+    match name.chars().count().checked_sub(NAME_WIDTH) {
+        None | Some(0) => name.to_owned(),
+        Some(over) => std::iter::once('…')
+            .chain(name.chars().skip(over + 1))
+            .collect(),
+    }
+}
+
+/// The path as a shell takes it.
+fn quoted(path: &Path) -> String {
+    let text = path.display().to_string();
+    let plain = |c: char| c.is_ascii_alphanumeric() || "/._-+:,@%".contains(c);
+    if !text.is_empty() && text.chars().all(plain) {
+        return text;
+    }
+    format!("'{}'", text.replace('\'', r"'\''"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn long_names_keep_their_end() {
+        let long = format!("{}::end", "é".repeat(200));
+        let shown = shortened(&long);
+        assert_eq!(shown.chars().count(), NAME_WIDTH);
+        assert!(shown.starts_with('…') && shown.ends_with("::end"));
+        let exact = "x".repeat(NAME_WIDTH);
+        assert_eq!(shortened(&exact), exact);
+    }
+
+    #[test]
+    fn paths_are_quoted_where_a_shell_needs_it() {
+        let shown = ["a/b-1.trace", "my trace", "it's"].map(|path| quoted(Path::new(path)));
+        assert_eq!(shown, ["a/b-1.trace", "'my trace'", r"'it'\''s'"]);
+    }
+}
