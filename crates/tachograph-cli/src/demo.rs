@@ -40,7 +40,7 @@ pub struct Args {
     #[arg(long)]
     dir: Option<PathBuf>,
     /// CPU samples per second of CPU time.
-    #[arg(long, value_name = "N", default_value_t = 99)]
+    #[arg(long, value_name = "N", default_value_t = 99, value_parser = rate())]
     hz: u32,
 }
 
@@ -59,7 +59,7 @@ pub fn run(args: Args) -> anyhow::Result<Outcome> {
     }
     let report = stats::of_file(&args.out)?;
     let hot = hot::of_file(&args.out)?;
-    view::trace(&args.out, &report, &hot, &mut out)?;
+    view::trace(&args.out, &report, &summary, &hot, &mut out)?;
     out.flush()?;
     match &report.error {
         None => Ok(Outcome::Fine),
@@ -74,11 +74,11 @@ fn record(args: &Args, dir: &Path) -> anyhow::Result<(Work, tachograph::Summary)
     let name = args.out.display().to_string();
     let file = File::create(&args.out)
         .with_context(|| format!("can't write {name}; --out FILE puts the trace elsewhere"))?;
-    let countdown = Countdown::new(&format!("recording to {name}"), args.seconds);
     let recording = tachograph::Recorder::new()
         .sample_cpu(args.hz)
         .start(file)
         .context("can't start recording")?;
+    let countdown = Countdown::new(&format!("recording to {name}"), args.seconds);
     let work = workload_for(args.seconds, dir, &countdown);
     drop(countdown);
     let stopped = recording.stop();
@@ -110,6 +110,11 @@ fn default_dir() -> PathBuf {
             .unwrap_or_else(|_| sources.to_owned());
     }
     PathBuf::from(".")
+}
+
+/// Refuses what the recorder would refuse, before a file is overwritten for nothing.
+fn rate() -> clap::builder::RangedI64ValueParser<u32> {
+    clap::value_parser!(u32).range(1..=i64::from(tachograph::MAX_SAMPLE_HZ))
 }
 
 fn seconds(text: &str) -> Result<Duration, String> {

@@ -96,7 +96,7 @@ fn says_what_is_wrong_and_what_to_do() {
             &["--out", &out, "--seconds", "0"],
             "wanted a number of seconds",
         ),
-        (&["--out", &out, "--hz", "0", "--dir", SOURCES], "start"),
+        (&["--out", &out, "--hz", "0", "--dir", SOURCES], "--hz"),
     ];
     for (arguments, hint) in cases {
         let output = run(&[&["demo"], arguments].concat());

@@ -12,6 +12,9 @@ use tachograph_wire::{
     Batch, BatchKind, Item, StackId, StringId, ThreadId, TraceItems, Version, WireError,
 };
 
+/// The standard library's mark between the start of a thread and the program's own code.
+const THREAD_START: &str = "__rust_begin_short_backtrace";
+
 /// Functions by the timer ticks that they took.
 #[derive(Clone, Default, Debug)]
 pub struct Hot {
@@ -52,7 +55,12 @@ impl Hot {
             return;
         };
         self.functions.entry((*leaf).to_owned()).or_default().own += weight;
-        for (index, function) in stack.iter().enumerate() {
+        // What starts a thread has all of its time, and nothing to tell.
+        let own = stack
+            .iter()
+            .position(|name| name.ends_with(THREAD_START))
+            .unwrap_or(stack.len());
+        for (index, function) in stack.iter().enumerate().take(own) {
             // A function that calls itself has its time once.
             if !stack[..index].contains(function) {
                 self.functions
@@ -180,7 +188,7 @@ mod tests {
         }
     }
 
-    /// Stack 1 is leaf, main, main; stack 2 is main. Thread 7 has weights 1 and 5, thread 8 has none.
+    /// Stack 1 is leaf, main, main, start of a thread; stack 2 is main. Thread 7 has weights 1 and 5, thread 8 has none.
     fn trace() -> Vec<u8> {
         let mut trace = WRITTEN.header().to_vec();
         let frame = |function| Frame {
@@ -196,13 +204,19 @@ mod tests {
         });
         batch(&mut trace, |batch| {
             batch
-                .stack(StackId(1), &[frame(1), frame(2), frame(2)])
+                .stack(
+                    StackId(1),
+                    &[frame(1), frame(2), frame(2), frame(4), frame(5)],
+                )
                 .unwrap();
             batch.stack(StackId(2), &[frame(2)]).unwrap();
         });
         batch(&mut trace, |batch| {
             batch.string(StringId(1), b"leaf").unwrap();
             batch.string(StringId(2), b"main").unwrap();
+            let start = b"std::sys::backtrace::__rust_begin_short_backtrace";
+            batch.string(StringId(4), start).unwrap();
+            batch.string(StringId(5), b"clone3").unwrap();
             let weights = Metadata::Weights(Weights::of(ThreadId(7), [1, 5]));
             batch
                 .string(StringId(3), weights.encode()[0].as_bytes())
@@ -231,7 +245,10 @@ mod tests {
             hot.top(9, |cost| cost.own),
             [("leaf", leaf), ("main", main)]
         );
-        assert_eq!(hot.top(1, |cost| cost.with_callees), [("main", main)]);
+        assert_eq!(
+            hot.top(9, |cost| cost.with_callees),
+            [("main", main), ("leaf", leaf)]
+        );
         assert_eq!((hot.total, hot.without_stack), (8, 1));
     }
 }

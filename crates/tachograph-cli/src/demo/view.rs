@@ -10,6 +10,7 @@ use crate::units::{bytes, count, many, percent};
 use std::io::{self, Write};
 use std::path::Path;
 use std::time::Duration;
+use tachograph::Summary;
 
 /// Functions in each of the two lists.
 const FUNCTIONS: usize = 10;
@@ -41,10 +42,24 @@ pub fn work(work: &Work, time: Duration, out: &mut impl Write) -> io::Result<()>
 }
 
 /// Says what is in the trace and how to open it.
-pub fn trace(path: &Path, report: &Report, hot: &Hot, out: &mut impl Write) -> io::Result<()> {
+pub fn trace(
+    path: &Path,
+    report: &Report,
+    summary: &Summary,
+    hot: &Hot,
+    out: &mut impl Write,
+) -> io::Result<()> {
     writeln!(out)?;
     view::title(report, &path.display().to_string(), out)?;
     view::summary(report, out)?;
+    if let Some(samples) = &summary.samples {
+        let process = samples.process_cpu.as_secs_f64();
+        let unseen = samples.never_sampled_cpu().as_secs_f64();
+        let text = format!(
+            "{process:.3} s by its own clock, {unseen:.3} s of it in threads never sampled"
+        );
+        view::line(out, "process", &text)?;
+    }
     functions("self", hot, |cost| cost.own, out)?;
     functions("with callees", hot, |cost| cost.with_callees, out)?;
     let name = quoted(path);
@@ -74,14 +89,44 @@ fn functions(title: &str, hot: &Hot, by: fn(&Cost) -> u64, out: &mut impl Write)
     table.write(out)
 }
 
-/// The end of a name tells more than its beginning.
+/// The name without its generic arguments if it is long, and without its beginning if it is still.
 fn shortened(name: &str) -> String {
+    if name.chars().count() <= NAME_WIDTH {
+        return name.to_owned();
+    }
+    let name = without_arguments(name);
     match name.chars().count().checked_sub(NAME_WIDTH) {
-        None | Some(0) => name.to_owned(),
+        None | Some(0) => name,
+        // The end of a name tells more than its beginning.
         Some(over) => std::iter::once('…')
             .chain(name.chars().skip(over + 1))
             .collect(),
     }
+}
+
+/// `call<fn(&A)>` as `call<..>`; `<A as B>::call` stays, for there the brackets hold what the function belongs to.
+fn without_arguments(name: &str) -> String {
+    let mut short = String::new();
+    let mut depth = 0_usize;
+    let mut last = ' ';
+    for c in name.chars() {
+        // N.B. the arrow of a function type is no bracket.
+        let closes = c == '>' && last != '-';
+        let opens = c == '<' && (depth > 0 || last.is_alphanumeric() || matches!(last, '_' | ':'));
+        if opens {
+            depth += 1;
+        }
+        match depth {
+            0 => short.push(c),
+            1 if opens => short += "<..>",
+            _ => {}
+        }
+        if closes {
+            depth = depth.saturating_sub(1);
+        }
+        last = c;
+    }
+    short
 }
 
 /// The path as a shell takes it.
@@ -104,6 +149,11 @@ mod tests {
         let shown = shortened(&long);
         assert_eq!(shown.chars().count(), NAME_WIDTH);
         assert!(shown.starts_with('…') && shown.ends_with("::end"));
+        let generic = format!(
+            "<A as B<C>>::call<fn(&{}) -> D, E<F>>",
+            "x".repeat(NAME_WIDTH)
+        );
+        assert_eq!(shortened(&generic), "<A as B<..>>::call<..>");
         let exact = "x".repeat(NAME_WIDTH);
         assert_eq!(shortened(&exact), exact);
     }

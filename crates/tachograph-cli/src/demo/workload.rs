@@ -219,7 +219,7 @@ fn hash(task: &Task, bytes: &[u8]) -> Hash {
 fn compress(task: &Task, bytes: &[u8]) -> io::Result<u64> {
     let task = task.child("compress");
     let _region = task.region("deflate");
-    let mut encoder = DeflateEncoder::new(Vec::new(), Compression::default());
+    let mut encoder = DeflateEncoder::new(Vec::new(), Compression::best());
     encoder.write_all(bytes)?;
     let compressed = encoder.finish()?.len();
     task.log("size", &format!("{} -> {compressed} bytes", bytes.len()));

@@ -35,8 +35,8 @@ pub fn summary(report: &Report, out: &mut impl Write) -> io::Result<()> {
     losses(report, out)
 }
 
-/// A word and what there is to say about it.
-fn line(out: &mut impl Write, word: &str, text: &str) -> io::Result<()> {
+/// Writes a word and what there is to say about it.
+pub fn line(out: &mut impl Write, word: &str, text: &str) -> io::Result<()> {
     writeln!(out, "{word:<12}{text}")
 }
 
