@@ -240,18 +240,10 @@ fn exited_threads() -> Vec<&'static ThreadRecord> {
     live
 }
 
-/// Rule 2. A critical section takes well under a microsecond, unless its thread is preempted in it.
+/// Rule 2.
 fn wait_for_writers(live: &[&'static ThreadRecord]) {
     for record in live {
-        let mut tries = 0u32;
-        while !record.flag.is_clear() {
-            tries += 1;
-            match tries {
-                0..=100 => std::hint::spin_loop(),
-                101..=200 => std::thread::yield_now(),
-                _ => std::thread::sleep(std::time::Duration::from_micros(50)),
-            }
-        }
+        record.flag.wait_until_clear();
     }
 }
 

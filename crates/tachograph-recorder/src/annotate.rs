@@ -12,7 +12,7 @@ use std::marker::PhantomData;
 
 use tachograph_wire::EventKind;
 
-use crate::core::{CORE, bound, this_thread};
+use crate::core::{CORE, bound, this_thread, undisturbed};
 use crate::record::ThreadRecord;
 use crate::regions::OpenRegion;
 use crate::section::Section;
@@ -168,9 +168,11 @@ fn try_begin_region(
     name: Cow<'static, str>,
 ) -> Option<Region> {
     if record.flag.is_clear() {
-        // SAFETY: own thread, outside of a critical section; a growing list may call a traced allocator, whose events do not
-        // touch this list unless they open regions of their own, which `reserve` has then made room for.
-        unsafe { record.owner() }.regions.reserve();
+        // SAFETY: own thread, outside of a critical section.
+        let regions = unsafe { &mut record.owner().regions };
+        if regions.is_full() {
+            undisturbed(record, || regions.reserve());
+        }
     }
     let mut section = Section::begin(record)?;
     let task = task.unwrap_or_else(|| inherited_task(&section));

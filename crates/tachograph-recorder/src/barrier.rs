@@ -24,23 +24,23 @@ impl FenceKind {
     }
 }
 
-#[cfg(target_os = "linux")]
+#[cfg(all(target_os = "linux", not(loom)))]
 const PRIVATE_EXPEDITED: libc::c_int = 1 << 3;
-#[cfg(target_os = "linux")]
+#[cfg(all(target_os = "linux", not(loom)))]
 const REGISTER_PRIVATE_EXPEDITED: libc::c_int = 1 << 4;
 
-#[cfg(target_os = "linux")]
+#[cfg(all(target_os = "linux", not(loom)))]
 fn membarrier(command: libc::c_int) -> bool {
     // SAFETY: membarrier takes two integers and touches no memory of ours.
     unsafe { libc::syscall(libc::SYS_membarrier, command, 0) == 0 }
 }
 
-#[cfg(not(target_os = "linux"))]
+#[cfg(not(all(target_os = "linux", not(loom))))]
 const PRIVATE_EXPEDITED: i32 = 0;
-#[cfg(not(target_os = "linux"))]
+#[cfg(not(all(target_os = "linux", not(loom))))]
 const REGISTER_PRIVATE_EXPEDITED: i32 = 0;
 
-#[cfg(not(target_os = "linux"))]
+#[cfg(not(all(target_os = "linux", not(loom))))]
 fn membarrier(_command: i32) -> bool {
     false
 }
@@ -55,7 +55,7 @@ pub(crate) fn register() -> FenceKind {
 }
 
 /// Orders this thread's earlier stores before its later loads, as seen by every thread of the process.
-pub(crate) fn heavy_fence(kind: FenceKind) {
+pub fn heavy_fence(kind: FenceKind) {
     fence(Ordering::SeqCst);
     if kind == FenceKind::Membarrier {
         // A kernel that accepted the registration does not fail this call later (membarrier(2)).

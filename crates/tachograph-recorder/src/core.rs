@@ -127,11 +127,22 @@ fn first_event(record: *const ThreadRecord) -> Option<&'static ThreadRecord> {
         CORE.count_lost_event();
         return None;
     }
+    // Registration allocates: the events of a traced allocator must not come back here.
+    RECORD.set(GONE);
     let record = CORE.registry.register_this_thread();
     if record.is_none() {
+        RECORD.set(ptr::null());
         CORE.count_lost_event();
     }
     record
+}
+
+/// Runs `f`, which may allocate, without events of this thread: those of a traced allocator are dropped and counted.
+pub(crate) fn undisturbed<T>(record: &'static ThreadRecord, f: impl FnOnce() -> T) -> T {
+    unbind();
+    let result = f();
+    bind(record);
+    result
 }
 
 /// Binds a record to the calling thread.

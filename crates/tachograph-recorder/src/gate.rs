@@ -19,7 +19,7 @@
 //!
 //! Modelled in `tests/loom_gate.rs`, one case per rule.
 
-use crate::sync::{AtomicBool, AtomicU64, Ordering, compiler_fence, fence};
+use crate::sync::{AtomicBool, AtomicU64, Ordering, back_off, compiler_fence, fence, signal_point};
 
 /// The generation that is being recorded, 0 when nothing is.
 ///
@@ -74,6 +74,16 @@ impl WriteFlag {
         // Acquire: pairs with the Release in `leave`; past this point the thread's slot of the closed generation is ours.
         !self.0.load(Ordering::Acquire)
     }
+
+    /// Waits until the flag has been seen clear once (rule 3). A critical section takes well under a microsecond, unless its
+    /// thread is preempted in it.
+    pub fn wait_until_clear(&self) {
+        let mut tries = 0;
+        while !self.is_clear() {
+            tries += 1;
+            back_off(tries);
+        }
+    }
 }
 
 impl Default for WriteFlag {
@@ -117,13 +127,18 @@ impl Gate {
     /// Begins a critical section (rules 1 and 2).
     #[inline(always)]
     pub fn enter(&self, flag: &WriteFlag) -> Entry {
+        signal_point();
         // Relaxed: only this thread and its own handlers write the flag.
         if flag.0.load(Ordering::Relaxed) {
             return Entry::Nested;
         }
+        signal_point();
         self.raise(flag);
+        signal_point();
         // Acquire: pairs with the Release in `publish`; what the advancer prepared for this generation is visible.
-        match self.generation.load(Ordering::Acquire) {
+        let generation = self.generation.load(Ordering::Acquire);
+        signal_point();
+        match generation {
             0 => {
                 self.leave(flag);
                 Entry::Off
@@ -135,8 +150,10 @@ impl Gate {
     /// Ends the critical section that `enter` began (rule 4).
     #[inline(always)]
     pub fn leave(&self, flag: &WriteFlag) {
+        signal_point();
         // Release: pairs with the Acquire in `WriteFlag::is_clear`.
         flag.0.store(false, Ordering::Release);
+        signal_point();
     }
 
     /// Begins a handler's critical section on the interrupted thread, `None` when nothing is recorded (rule 5).
@@ -177,6 +194,7 @@ impl Gate {
     fn raise(&self, flag: &WriteFlag) {
         // Relaxed: ordered by the fence below, whose partner is the advancer's heavy fence.
         flag.0.store(true, Ordering::Relaxed);
+        signal_point();
         // Relaxed: see `use_light_fences`.
         if self.full_fences.load(Ordering::Relaxed) {
             fence(Ordering::SeqCst);

@@ -16,9 +16,12 @@
 //! into a `package`, which the `writer` thread resolves and puts into the sink. `gate` is the protocol that holds it together.
 #![cfg_attr(loom, allow(dead_code, unused_imports, missing_docs))]
 
+mod barrier;
+mod claim;
 mod gate;
 mod status;
 mod sync;
+mod syscall;
 
 #[cfg(loom)]
 #[path = "sample/ring.rs"]
@@ -31,8 +34,6 @@ mod words;
 mod advance;
 #[cfg(not(loom))]
 mod annotate;
-#[cfg(not(loom))]
-mod barrier;
 #[cfg(not(loom))]
 mod blocking;
 #[cfg(not(loom))]
@@ -115,8 +116,12 @@ pub mod thread {
 /// The protocol's rooms, for the models in `tests/`.
 #[cfg(loom)]
 pub mod model {
+    pub use crate::barrier::{FenceKind, heavy_fence};
+    pub use crate::claim::Claim;
     pub use crate::gate::{Entry, Gate, HandlerEntry, WriteFlag};
     pub use crate::ring::{Place, Ring};
     pub use crate::status::Marks;
+    pub use crate::sync::interrupt_at;
+    pub use crate::syscall::{Return, SectionSeen, Syscall};
     pub use crate::words::Words;
 }

@@ -16,6 +16,7 @@ use crate::sample::state::SampleState;
 use crate::slot::{Slot, Stamp};
 use crate::status::Marks;
 use crate::sync::{AtomicBool, AtomicU64, Mutex, Ordering};
+use crate::syscall::Syscall;
 
 /// "No processor slot" in `Context::proc` and on the wire.
 pub(crate) const NO_PROC: u64 = u64::MAX;
@@ -105,102 +106,6 @@ impl Cpu {
             // Relaxed: the engine's own.
             value.store(0, Ordering::Relaxed);
         }
-    }
-}
-
-/// Whether the thread is in a declared blocking section on the wire, and whether its processor slot was taken meanwhile.
-///
-/// One word, so that the thread's return and the engine's taking are decided by one compare-and-swap. The upper bits count the
-/// sections, so that the engine cannot take the slot of a later one.
-#[derive(Debug)]
-pub(crate) struct Syscall(AtomicU64);
-
-const OUTSIDE: u64 = 0;
-const INSIDE: u64 = 1;
-const TAKEN: u64 = 2;
-
-/// A section as the engine saw it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct SectionSeen(u64);
-
-/// What a returning thread finds.
-#[must_use]
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Return {
-    /// It was in no section.
-    Outside,
-    /// It kept its processor slot.
-    Kept,
-    /// The engine has taken the slot.
-    Taken,
-}
-
-impl Syscall {
-    pub(crate) const fn new() -> Self {
-        Self(AtomicU64::new(OUTSIDE))
-    }
-
-    /// The thread goes in, with its slot.
-    pub(crate) fn begin(&self) {
-        // Relaxed: only the thread itself leaves OUTSIDE.
-        let count = self.0.load(Ordering::Relaxed) >> 2;
-        // Release: pairs with the Acquire in `look`; the slot's marks are visible to a taker.
-        self.0.store((count + 1) << 2 | INSIDE, Ordering::Release);
-    }
-
-    /// The thread comes back. A taken section stays as it is until `acknowledge`.
-    pub(crate) fn end(&self) -> Return {
-        let seen = self.0.load(Ordering::Acquire);
-        match seen & 3 {
-            OUTSIDE => Return::Outside,
-            INSIDE
-                if self
-                    .0
-                    // AcqRel: against `take`; one of the two wins.
-                    .compare_exchange(seen, seen & !3, Ordering::AcqRel, Ordering::Acquire)
-                    .is_ok() =>
-            {
-                Return::Kept
-            }
-            _ => Return::Taken,
-        }
-    }
-
-    /// The thread has drawn the consequences of a taken section, or the section belongs to an earlier run.
-    pub(crate) fn acknowledge(&self) {
-        // Relaxed: the engine leaves a taken section alone.
-        let seen = self.0.load(Ordering::Relaxed);
-        self.0.store(seen & !3, Ordering::Relaxed);
-    }
-
-    /// Whether the slot has been taken from the section that is open now.
-    pub(crate) fn is_taken(&self) -> bool {
-        self.0.load(Ordering::Acquire) & 3 == TAKEN
-    }
-
-    /// The engine looks: the section that is open with its slot, if there is one.
-    pub(crate) fn look(&self) -> Option<SectionSeen> {
-        let seen = self.0.load(Ordering::Acquire);
-        (seen & 3 == INSIDE).then_some(SectionSeen(seen))
-    }
-
-    /// Whether the thread is in a section at all.
-    pub(crate) fn is_inside(&self) -> bool {
-        self.0.load(Ordering::Acquire) & 3 != OUTSIDE
-    }
-
-    /// The engine takes the slot away, unless the thread came back first.
-    #[must_use]
-    pub(crate) fn take(&self, seen: SectionSeen) -> bool {
-        self.0
-            // AcqRel: against `end`.
-            .compare_exchange(
-                seen.0,
-                seen.0 & !3 | TAKEN,
-                Ordering::AcqRel,
-                Ordering::Acquire,
-            )
-            .is_ok()
     }
 }
 

@@ -34,12 +34,16 @@ impl OpenRegions {
         }
     }
 
-    /// Makes room for one more, so that `push` does not allocate inside a critical section.
+    /// Whether the next `push` would allocate.
     #[inline(always)]
+    pub(crate) fn is_full(&self) -> bool {
+        self.open.len() == self.open.capacity()
+    }
+
+    /// Makes room, so that `push` does not allocate inside a critical section.
+    #[cold]
     pub(crate) fn reserve(&mut self) {
-        if self.open.len() == self.open.capacity() {
-            self.open.reserve(32);
-        }
+        self.open.reserve(32);
     }
 
     /// Opens a region and returns what its guard needs to end it.

@@ -15,12 +15,13 @@
 
 use tachograph_wire::{EventKind, ProcStatus, TaskStatus};
 
-use crate::core::CORE;
+use crate::core::{CORE, undisturbed};
 use crate::gate::Entry;
 use crate::procs::Proc;
-use crate::record::{NO_PROC, Owner, Return, ThreadRecord};
+use crate::record::{NO_PROC, Owner, ThreadRecord};
 use crate::slot::{MAX_EVENT_BYTES, MAX_SEQUENCE_BYTES, Slot};
 use crate::sync::{Ordering, lock};
+use crate::syscall::Return;
 
 /// "No thread" on the wire.
 const NO_THREAD: u64 = u64::MAX;
@@ -179,7 +180,7 @@ impl Section {
                 Err(NotReady::WantsProc) => {
                     drop(self);
                     give_back(spare);
-                    spare = Some(CORE.procs.take());
+                    spare = Some(undisturbed(record, || CORE.procs.take()));
                     let Entry::In(generation) = CORE.gate.enter(&record.flag) else {
                         give_back(spare);
                         return None;

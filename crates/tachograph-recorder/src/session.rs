@@ -15,6 +15,7 @@ use std::time::Duration;
 use tachograph_symbols::{Options, Symbolizer};
 
 use crate::barrier::{self, FenceKind};
+use crate::claim::Claim;
 use crate::clock::ClockKind;
 use crate::core::{self, CORE};
 use crate::engine::Engine;
@@ -25,7 +26,7 @@ use crate::sample::walker::Tables;
 use crate::sample::{self, handler};
 use crate::setup::Setup;
 use crate::summary::Summary;
-use crate::sync::{AtomicBool, AtomicU64, Ordering};
+use crate::sync::{AtomicU64, Ordering};
 use crate::totals::Totals;
 use crate::writer::{SINK_FAILED, Writer, Written};
 
@@ -35,7 +36,7 @@ pub const MAX_SAMPLE_HZ: u32 = 20_000;
 const DEFAULT_MEMORY_LIMIT: usize = 64 << 20;
 const DEFAULT_PERIOD: Duration = Duration::from_secs(1);
 
-static ACTIVE: AtomicBool = AtomicBool::new(false);
+static ACTIVE: Claim = Claim::new();
 /// Counts recordings, so that a stop handle of an earlier one does nothing.
 static SERIAL: AtomicU64 = AtomicU64::new(0);
 static LAST_GENERATION: AtomicU64 = AtomicU64::new(0);
@@ -161,14 +162,10 @@ impl Recorder {
     /// # Errors
     /// See `StartError`. An error of the sink comes out of `Recording::stop`.
     pub fn start<W: Write + Send + 'static>(self, sink: W) -> Result<Recording, StartError> {
-        if ACTIVE
-            // AcqRel: pairs with the Release in `Claim::drop`; the recording before has left everything in order.
-            .compare_exchange(false, true, Ordering::AcqRel, Ordering::Acquire)
-            .is_err()
-        {
+        if !ACTIVE.take() {
             return Err(StartError::AlreadyRecording);
         }
-        let claim = Claim;
+        let claim = Claimed;
         let fence = prepare_process()?;
         let clock = CORE.clock.calibrate();
         let setup = self.resolve()?;
@@ -258,12 +255,11 @@ impl Recorder {
 
 /// The claim on the process's one recording; dropped last.
 #[derive(Debug)]
-struct Claim;
+struct Claimed;
 
-impl Drop for Claim {
+impl Drop for Claimed {
     fn drop(&mut self) {
-        // Release: pairs with the compare-and-swap in `start`.
-        ACTIVE.store(false, Ordering::Release);
+        ACTIVE.give_back();
     }
 }
 
@@ -330,7 +326,7 @@ pub struct Recording {
     fence: FenceKind,
     clock: ClockKind,
     serial: u64,
-    _claim: Claim,
+    _claim: Claimed,
 }
 
 impl fmt::Debug for Recording {

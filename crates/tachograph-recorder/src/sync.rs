@@ -12,6 +12,8 @@ pub(crate) use std::sync::{Arc, Condvar, Mutex, MutexGuard};
 
 #[cfg(loom)]
 pub(crate) use loom::sync::atomic::{AtomicBool, AtomicU64, Ordering, fence};
+#[cfg(loom)]
+pub use model_signal::interrupt_at;
 
 /// Keeps the compiler from moving memory accesses across this point; costs nothing at run time.
 ///
@@ -30,4 +32,60 @@ pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex
         .lock()
         .unwrap_or_else(std::sync::PoisonError::into_inner)
+}
+
+/// Passes the time of one try in a loop that waits for another thread.
+pub(crate) fn back_off(tries: u32) {
+    #[cfg(loom)]
+    {
+        let _ = tries;
+        loom::thread::yield_now();
+    }
+    #[cfg(not(loom))]
+    match tries {
+        0..=100 => std::hint::spin_loop(),
+        101..=200 => std::thread::yield_now(),
+        _ => std::thread::sleep(std::time::Duration::from_micros(50)),
+    }
+}
+
+/// A place between two steps of a protocol where a model can let a signal land. Nothing in a program.
+#[inline(always)]
+pub(crate) fn signal_point() {
+    #[cfg(loom)]
+    model_signal::pass();
+}
+
+/// A signal handler in a model: a function that runs at one of the thread's signal points.
+#[cfg(loom)]
+mod model_signal {
+    use std::cell::RefCell;
+
+    type Handler = Box<dyn FnOnce()>;
+
+    loom::thread_local! {
+        static PENDING: RefCell<Option<(usize, Handler)>> = RefCell::new(None);
+    }
+
+    /// Lets `handler` interrupt the calling thread at its `point`-th signal point from now on.
+    pub fn interrupt_at(point: usize, handler: impl FnOnce() + 'static) {
+        PENDING.with(|pending| *pending.borrow_mut() = Some((point, Box::new(handler))));
+    }
+
+    pub(super) fn pass() {
+        let due = PENDING.with(|pending| {
+            let mut pending = pending.borrow_mut();
+            match pending.take() {
+                Some((0, handler)) => Some(handler),
+                Some((points, handler)) => {
+                    *pending = Some((points - 1, handler));
+                    None
+                }
+                None => None,
+            }
+        });
+        if let Some(handler) = due {
+            handler();
+        }
+    }
 }
