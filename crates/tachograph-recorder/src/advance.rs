@@ -14,6 +14,7 @@
 //!
 //! Modelled in `tests/loom_advance.rs`.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use tachograph_wire::metadata::{
@@ -148,25 +149,29 @@ impl Engine {
         metadata: &mut Vec<Metadata>,
     ) -> Tally {
         let parity = (drain.generation() & 1) as usize;
-        let mut all = Tally::default();
+        // A thread may have got the tid of one that ended in the same generation: they share an account.
+        let mut tallies: BTreeMap<u64, Tally> = BTreeMap::new();
         for record in live {
             drain.take(record);
             if let Some(rings) = record.sample.rings() {
                 rings.rings[parity].rewind();
             }
-            let mut tally = record.sample.counters[parity].take();
-            let samples = drain.take_thread(record.tid());
+            metadata.push(thread_metadata(record));
+            tallies
+                .entry(record.tid())
+                .or_default()
+                .add(&record.sample.counters[parity].take());
+        }
+        let mut all = Tally::default();
+        for (tid, mut tally) in tallies {
+            let samples = drain.take_thread(tid);
             tally.emitted = samples.emitted;
-            metadata.extend(thread_metadata(record));
-            if tally.handled == 0 && tally.emitted == 0 {
-                continue;
+            if tally != Tally::default() {
+                metadata.push(samples_metadata(Some(tid), &tally));
+                let weights = Weights::of(ThreadId(tid), samples.weights);
+                metadata.push(Metadata::Weights(weights));
+                all.add(&tally);
             }
-            metadata.push(samples_metadata(Some(record.tid()), &tally));
-            metadata.push(Metadata::Weights(Weights::of(
-                ThreadId(record.tid()),
-                samples.weights,
-            )));
-            all.add(&tally);
         }
         drain.send();
         let outside = self.take_outside();
@@ -286,12 +291,12 @@ fn sync_batch(generation: u64) -> Vec<u8> {
     batch.finish()
 }
 
-fn thread_metadata(record: &ThreadRecord) -> Option<Metadata> {
+fn thread_metadata(record: &ThreadRecord) -> Metadata {
     let shared = &record.shared;
     let name = lock(&shared.name).clone();
     let registered = shared.registered.load(Ordering::Relaxed);
     let task = record.task_id();
-    Some(Metadata::Thread(Thread {
+    Metadata::Thread(Thread {
         thread: ThreadId(record.tid()),
         name: (!name.is_empty()).then_some(name),
         task: (registered && task != 0).then_some(TaskId(task)),
@@ -301,7 +306,7 @@ fn thread_metadata(record: &ThreadRecord) -> Option<Metadata> {
             ThreadKind::Unregistered
         }),
         unknown: Vec::new(),
-    }))
+    })
 }
 
 fn samples_metadata(tid: Option<u64>, tally: &Tally) -> Metadata {

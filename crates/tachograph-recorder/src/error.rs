@@ -64,7 +64,7 @@ pub enum StopError {
         /// What was recorded, whether written or not.
         summary: Box<Summary>,
     },
-    /// A thread of the recorder panicked: a bug of ours.
+    /// A thread of the recorder panicked, which is a bug of ours, or the process is a forked child, which has none.
     EngineDied,
 }
 
@@ -76,7 +76,7 @@ impl fmt::Display for StopError {
                 "the trace is cut off after {} bytes: {error}",
                 summary.bytes
             ),
-            Self::EngineDied => f.write_str("a recorder thread panicked, the trace is incomplete"),
+            Self::EngineDied => f.write_str("a recorder thread is gone, the trace is incomplete"),
         }
     }
 }

@@ -190,6 +190,7 @@ impl Recorder {
             fence,
             clock,
             serial,
+            process: std::process::id(),
             _claim: claim,
         })
     }
@@ -326,6 +327,8 @@ pub struct Recording {
     fence: FenceKind,
     clock: ClockKind,
     serial: u64,
+    /// A forked child has a copy of this, but not our threads.
+    process: u32,
     _claim: Claimed,
 }
 
@@ -355,6 +358,9 @@ impl Recording {
 
     fn finish(&mut self) -> Option<Result<Summary, StopError>> {
         let (engine, writer) = self.threads.take()?;
+        if self.process != std::process::id() {
+            return None;
+        }
         CORE.queue.call_engine(|call| call.stop = true);
         let totals = engine.join();
         if totals.is_err() {
