@@ -115,6 +115,22 @@ impl Cursor {
         self.end as usize - self.position as usize
     }
 
+    /// Bytes filled so far.
+    pub(crate) fn filled(&self) -> usize {
+        self.buffer
+            .as_ref()
+            .map_or(0, |buffer| self.position as usize - buffer.start() as usize)
+    }
+
+    /// The words filled so far; of a block without a header only.
+    pub(crate) fn words(&self) -> &[u64] {
+        let Some(buffer) = &self.buffer else {
+            return &[];
+        };
+        // SAFETY: the filled part of the block is initialised; blocks are page aligned.
+        unsafe { std::slice::from_raw_parts(buffer.start().cast(), self.filled() / 8) }
+    }
+
     /// Starts a batch of `generation` written by `thread` at `ticks`. The cursor must be empty.
     pub(crate) fn begin_batch(&mut self, buffer: Buffer, generation: u64, thread: u64, ticks: u64) {
         self.begin_raw(buffer);

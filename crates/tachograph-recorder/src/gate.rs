@@ -162,8 +162,11 @@ impl Gate {
         // Relaxed: same thread.
         let owns_flag = !flag.0.load(Ordering::Relaxed);
         if owns_flag {
-            self.raise(flag);
+            // Relaxed: as in `raise`.
+            flag.0.store(true, Ordering::Relaxed);
         }
+        // N.B. Also when the interrupted code has set the flag: it may not have come to its own fence yet.
+        self.fence();
         let entry = HandlerEntry {
             // Acquire: as in `enter`.
             generation: self.generation.load(Ordering::Acquire),
@@ -195,6 +198,11 @@ impl Gate {
         // Relaxed: ordered by the fence below, whose partner is the advancer's heavy fence.
         flag.0.store(true, Ordering::Relaxed);
         signal_point();
+        self.fence();
+    }
+
+    #[inline(always)]
+    fn fence(&self) {
         // Relaxed: see `use_light_fences`.
         if self.full_fences.load(Ordering::Relaxed) {
             fence(Ordering::SeqCst);

@@ -220,6 +220,16 @@ impl Queue {
         self.state().generations.len()
     }
 
+    /// Pieces that wait, of all generations.
+    #[cfg(test)]
+    pub(crate) fn backlog_chunks(&self) -> usize {
+        self.state()
+            .generations
+            .iter()
+            .map(|g| g.chunks.len())
+            .sum()
+    }
+
     /// Gives all free blocks back to the kernel.
     pub(crate) fn release_memory(&self) {
         let free = std::mem::take(&mut self.state().free);

@@ -99,6 +99,7 @@ pub(crate) struct Slot {
     pub(crate) events: Cursor,
     strings: Cursor,
     stacks: Cursor,
+    known_stacks: StackCache,
     pub(crate) event_count: u64,
     string_ids: Ids,
     stack_ids: Ids,
@@ -112,6 +113,7 @@ impl Slot {
             events: Cursor::empty(),
             strings: Cursor::empty(),
             stacks: Cursor::empty(),
+            known_stacks: StackCache::new(),
             event_count: 0,
             string_ids: Ids { next: 0, end: 0 },
             stack_ids: Ids { next: 0, end: 0 },
@@ -222,8 +224,14 @@ impl Slot {
         Some(id)
     }
 
-    /// Adds a raw stack: an optional name as its leaf, then `pcs`. `None` when there is no memory.
+    /// The id of a stack: an optional name as its leaf, then `pcs`. `None` when there is no memory.
+    ///
+    /// A stack that stands in the thread's open block of stacks is not written again.
     pub(crate) fn add_stack(&mut self, outlet: Outlet<'_>, leaf: u64, pcs: &[u64]) -> Option<u64> {
+        let hash = hash_stack(leaf, pcs);
+        if let Some(id) = self.find_stack(hash, leaf, pcs) {
+            return Some(id);
+        }
         let id = self
             .stack_ids
             .take(&outlet.ids[(self.generation & 1) as usize].stacks);
@@ -233,6 +241,8 @@ impl Slot {
             let buffer = outlet.queue.exchange(self.generation, full)?;
             self.stacks.begin_raw(buffer);
         }
+        let offset = self.stacks.filled();
+        self.known_stacks.put(hash, offset);
         // SAFETY: `words` fit; blocks are page aligned and hold whole words only.
         unsafe {
             let p = self.stacks.position.cast::<u64>();
@@ -243,6 +253,17 @@ impl Slot {
             self.stacks.position = p.add(words).cast();
         }
         Some(id)
+    }
+
+    fn find_stack(&self, hash: u64, leaf: u64, pcs: &[u64]) -> Option<u64> {
+        let offset = self.known_stacks.find(hash)?;
+        // What the cache says may be of an earlier block: only the words themselves count.
+        let words = self.stacks.words().get(offset / 8..)?;
+        let (&[id, its_leaf, len], rest) = words.split_first_chunk::<3>()?;
+        let same = its_leaf == leaf
+            && usize::try_from(len) == Ok(pcs.len())
+            && rest.get(..pcs.len()) == Some(pcs);
+        same.then_some(id)
     }
 
     /// Sends everything to the queue and leaves the slot empty. Returns the number of events that the generation got from here.
@@ -256,6 +277,36 @@ impl Slot {
         self.generation = 0;
         std::mem::take(&mut self.event_count)
     }
+}
+
+/// Where a thread has written a stack lately, by hash. Direct mapped; a wrong or stale entry is only a hint that fails.
+#[derive(Debug)]
+struct StackCache([(u64, u32); KNOWN_STACKS]);
+
+const KNOWN_STACKS: usize = 64;
+
+impl StackCache {
+    const fn new() -> Self {
+        Self([(0, 0); KNOWN_STACKS])
+    }
+
+    fn find(&self, hash: u64) -> Option<usize> {
+        let (known, offset) = self.0[hash as usize % KNOWN_STACKS];
+        (known == hash).then_some(offset as usize)
+    }
+
+    fn put(&mut self, hash: u64, offset: usize) {
+        self.0[hash as usize % KNOWN_STACKS] = (hash, offset as u32);
+    }
+}
+
+fn hash_stack(leaf: u64, pcs: &[u64]) -> u64 {
+    let mix = |hash: u64, word: &u64| {
+        (hash ^ word)
+            .wrapping_mul(0x9e37_79b9_7f4a_7c15)
+            .rotate_left(29)
+    };
+    pcs.iter().fold(mix(pcs.len() as u64, &leaf), mix)
 }
 
 /// Reads the raw stacks of a block back.
@@ -276,4 +327,132 @@ fn word(bytes: &[u8]) -> u64 {
     bytes
         .first_chunk::<8>()
         .map_or(0, |word| u64::from_ne_bytes(*word))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::queue::Work;
+    use tachograph_wire::Items;
+
+    struct Bench {
+        queue: Queue,
+        ids: [IdSource; 2],
+    }
+
+    impl Bench {
+        fn new() -> Self {
+            let queue = Queue::new();
+            queue.open(6, Vec::new());
+            Self {
+                queue,
+                ids: [IdSource::new(), IdSource::new()],
+            }
+        }
+
+        fn outlet(&self) -> Outlet<'_> {
+            Outlet {
+                queue: &self.queue,
+                ids: &self.ids,
+                thread: 7,
+            }
+        }
+
+        fn slot() -> Slot {
+            let mut slot = Slot::new();
+            slot.begin(6);
+            slot
+        }
+
+        /// All blocks that the slot has handed over, in order.
+        fn blocks(&self) -> Vec<Vec<u8>> {
+            self.queue.finish();
+            let mut blocks = Vec::new();
+            let mut left = self.queue.backlog_chunks();
+            while left > 0 {
+                if let Work::Chunk(Chunk::Block(sealed)) = self.queue.take() {
+                    blocks.push(sealed.bytes().to_vec());
+                }
+                left -= 1;
+            }
+            blocks
+        }
+    }
+
+    #[test]
+    fn writes_a_known_stack_once() {
+        let bench = Bench::new();
+        let mut slot = Bench::slot();
+        let first = slot.add_stack(bench.outlet(), 3, &[10, 20, 30]);
+        let other = slot.add_stack(bench.outlet(), 4, &[10, 20, 30]);
+        let again = slot.add_stack(bench.outlet(), 3, &[10, 20, 30]);
+        assert_eq!(first, again);
+        assert_ne!(first, other);
+        slot.seal(&bench.queue);
+        let blocks = bench.blocks();
+        assert_eq!(raw_stacks(&blocks[0]).count(), 2);
+    }
+
+    #[test]
+    fn stacks_of_a_full_block_are_written_again() {
+        let bench = Bench::new();
+        let mut slot = Bench::slot();
+        let first = slot.add_stack(bench.outlet(), 0, &[1, 2]);
+        for i in 0..100 {
+            assert!(slot.add_stack(bench.outlet(), 0, &[i; 60]).is_some());
+        }
+        assert_ne!(slot.add_stack(bench.outlet(), 0, &[1, 2]), first);
+        slot.seal(&bench.queue);
+        let written: Vec<_> = bench
+            .blocks()
+            .iter()
+            .flat_map(|block| raw_stacks(block).collect::<Vec<_>>())
+            .collect();
+        assert_eq!(written.len(), 102);
+        assert_eq!(*written[0].pcs, [1, 2]);
+        assert_eq!(*written[101].pcs, [1, 2]);
+    }
+
+    #[test]
+    fn times_of_events_rise_strictly_across_blocks() {
+        let bench = Bench::new();
+        let mut slot = Bench::slot();
+        let mut stamp = Stamp(1_000);
+        let written = 10_000;
+        for _ in 0..written {
+            // The clock stands still, and has even fallen behind.
+            assert!(slot.room(bench.outlet(), &mut stamp, 500, MAX_EVENT_BYTES));
+            // SAFETY: `room` has just said so.
+            unsafe { slot.write(&mut stamp, 500, EventKind::GoSyscallBegin, [1, 0]) };
+        }
+        assert_eq!(slot.seal(&bench.queue), written);
+        let mut stream = tachograph_wire::version::WRITTEN.header().to_vec();
+        stream.extend(bench.blocks().concat());
+        let (mut last, mut events) = (0, 0);
+        for item in Items::new(&stream).expect("a header") {
+            let tachograph_wire::Item::Batch(batch) = item.expect("a whole batch") else {
+                panic!("no end byte was written");
+            };
+            let mut time = batch.header.time.0;
+            for event in batch.events() {
+                time += event.expect("a whole event").dt.0;
+                assert!(time > last, "{time} after {last}");
+                last = time;
+                events += 1;
+            }
+        }
+        assert_eq!(events, written);
+    }
+
+    #[test]
+    fn cuts_strings_on_a_character_boundary() {
+        let bench = Bench::new();
+        let mut slot = Bench::slot();
+        let long = "é".repeat(40_000);
+        assert!(slot.add_string(bench.outlet(), 1, &long).is_some());
+        slot.seal(&bench.queue);
+        let block = &bench.blocks()[0];
+        assert!(block.ends_with("é".as_bytes()));
+        assert!(block.len() < 1024 + 64);
+    }
 }
