@@ -35,6 +35,9 @@ mod advance;
 #[cfg(not(loom))]
 mod annotate;
 #[cfg(not(loom))]
+#[doc(hidden)]
+pub mod bench_hooks;
+#[cfg(not(loom))]
 mod blocking;
 #[cfg(not(loom))]
 mod buffer;
