@@ -19,6 +19,8 @@ use crate::section::Section;
 
 /// "No user task": the background task of the wire.
 const BACKGROUND: u64 = 0;
+/// "The user task of the region around".
+const INHERITED: u64 = u64::MAX;
 /// "Nothing was begun".
 const OFF: u64 = 0;
 
@@ -49,7 +51,7 @@ pub fn region(name: impl Into<Cow<'static, str>>) -> Region {
     if !CORE.gate.is_on() {
         return Region::OFF;
     }
-    begin_region(None, name.into())
+    begin_region(INHERITED, name.into())
 }
 
 /// Begins a user task without a parent.
@@ -65,7 +67,7 @@ pub fn task(name: impl Into<Cow<'static, str>>) -> Task {
 #[inline]
 pub fn log(category: impl Into<Cow<'static, str>>, message: &str) {
     if CORE.gate.is_on() {
-        write_log(None, category.into(), message);
+        write_log(INHERITED, &category.into(), message);
     }
 }
 
@@ -94,14 +96,14 @@ impl Task {
         if !CORE.gate.is_on() {
             return Region::OFF;
         }
-        begin_region(Some(self.id), name.into())
+        begin_region(self.id, name.into())
     }
 
     /// Logs a message of this task.
     #[inline]
     pub fn log(&self, category: impl Into<Cow<'static, str>>, message: &str) {
         if CORE.gate.is_on() {
-            write_log(Some(self.id), category.into(), message);
+            write_log(self.id, &category.into(), message);
         }
     }
 
@@ -147,7 +149,10 @@ fn name_id(section: &mut Section, name: &Cow<'static, str>) -> Option<u64> {
 }
 
 #[inline(always)]
-fn inherited_task(section: &Section) -> u64 {
+fn resolve_task(section: &Section, task: u64) -> u64 {
+    if task != INHERITED {
+        return task;
+    }
     section
         .owner
         .regions
@@ -155,18 +160,50 @@ fn inherited_task(section: &Section) -> u64 {
         .map_or(BACKGROUND, |region| region.task)
 }
 
-fn begin_region(task: Option<u64>, name: Cow<'static, str>) -> Region {
-    this_thread()
-        .and_then(|record| try_begin_region(record, task, name))
-        .unwrap_or(Region::OFF)
+/// Inlined into the caller, where it is known which kind of name it is: a static one goes on in registers.
+#[inline(always)]
+fn begin_region(task: u64, name: Cow<'static, str>) -> Region {
+    match name {
+        Cow::Borrowed(name) => begin_static_region(task, name),
+        Cow::Owned(name) => begin_owned_region(task, name),
+    }
 }
 
+#[inline(never)]
+fn begin_static_region(task: u64, name: &'static str) -> Region {
+    let Some(record) = this_thread() else {
+        return Region::OFF;
+    };
+    make_room(record);
+    let Some(mut section) = Section::begin(record) else {
+        return Region::OFF;
+    };
+    let Some(name_id) = section.name(name) else {
+        return Region::OFF;
+    };
+    let task = resolve_task(&section, task);
+    open_region(&mut section, task, Cow::Borrowed(name), name_id)
+}
+
+#[inline(never)]
+fn begin_owned_region(task: u64, name: String) -> Region {
+    let Some(record) = this_thread() else {
+        return Region::OFF;
+    };
+    make_room(record);
+    let Some(mut section) = Section::begin(record) else {
+        return Region::OFF;
+    };
+    let Some(name_id) = section.text(&name) else {
+        return Region::OFF;
+    };
+    let task = resolve_task(&section, task);
+    open_region(&mut section, task, Cow::Owned(name), name_id)
+}
+
+/// Keeps the list of open regions from growing inside a critical section.
 #[inline(always)]
-fn try_begin_region(
-    record: &'static ThreadRecord,
-    task: Option<u64>,
-    name: Cow<'static, str>,
-) -> Option<Region> {
+fn make_room(record: &'static ThreadRecord) {
     if record.flag.is_clear() {
         // SAFETY: own thread, outside of a critical section.
         let regions = unsafe { &mut record.owner().regions };
@@ -174,9 +211,10 @@ fn try_begin_region(
             undisturbed(record, || regions.reserve());
         }
     }
-    let mut section = Section::begin(record)?;
-    let task = task.unwrap_or_else(|| inherited_task(&section));
-    let name_id = name_id(&mut section, &name)?;
+}
+
+#[inline(always)]
+fn open_region(section: &mut Section, task: u64, name: Cow<'static, str>, name_id: u64) -> Region {
     section.write(EventKind::UserRegionBegin, [task, name_id, 0]);
     let serial = section.owner.regions.push(OpenRegion {
         task,
@@ -186,10 +224,10 @@ fn try_begin_region(
         name_id,
         serial: 0,
     });
-    Some(Region {
+    Region {
         serial,
         _not_send: PhantomData,
-    })
+    }
 }
 
 fn end_region(serial: u64) {
@@ -304,21 +342,13 @@ fn end_task(task: &Task) {
     }
 }
 
-fn write_log(task: Option<u64>, category: Cow<'static, str>, message: &str) {
-    this_thread().and_then(|record| try_write_log(record, task, &category, message));
-}
-
-#[inline(always)]
-fn try_write_log(
-    record: &'static ThreadRecord,
-    task: Option<u64>,
-    category: &Cow<'static, str>,
-    message: &str,
-) -> Option<()> {
-    let mut section = Section::begin(record)?;
-    let task = task.unwrap_or_else(|| inherited_task(&section));
-    let category = name_id(&mut section, category)?;
-    let message = section.text(message)?;
-    section.write(EventKind::UserLog, [task, category, message, 0]);
-    Some(())
+fn write_log(task: u64, category: &Cow<'static, str>, message: &str) {
+    if let Some(record) = this_thread()
+        && let Some(mut section) = Section::begin(record)
+        && let Some(category) = name_id(&mut section, category)
+        && let Some(message) = section.text(message)
+    {
+        let task = resolve_task(&section, task);
+        section.write(EventKind::UserLog, [task, category, message, 0]);
+    }
 }

@@ -38,6 +38,21 @@ pub(crate) struct Section {
     resumes_blocking: bool,
 }
 
+/// A section as `prepare` leaves it, in two registers.
+#[derive(Clone, Copy)]
+struct Prepared {
+    /// 0 = the critical section has been left.
+    generation: u64,
+    resumes_blocking: bool,
+}
+
+impl Prepared {
+    const NOTHING: Self = Self {
+        generation: 0,
+        resumes_blocking: false,
+    };
+}
+
 /// Why a section is not ready.
 enum NotReady {
     /// Nothing is recorded, or the thread is muted.
@@ -62,11 +77,18 @@ impl Section {
     pub(crate) fn begin(record: &'static ThreadRecord) -> Option<Self> {
         match CORE.gate.enter(&record.flag) {
             Entry::In(generation) => {
-                let section = Self::of(record, generation);
-                if section.slot.is_ready(generation) {
-                    return Some(section);
+                // SAFETY: inside the critical section of `generation`.
+                if unsafe { record.slot(generation) }.is_ready(generation) {
+                    return Some(Self::of(record, generation));
                 }
-                section.prepare()
+                // N.B. The slow way takes and returns numbers, not a section: one that lived in memory would cost the fast way
+                // a dozen nanoseconds.
+                let prepared = Self::prepare(record, generation);
+                (prepared.generation != 0).then(|| {
+                    let mut section = Self::of(record, prepared.generation);
+                    section.resumes_blocking = prepared.resumes_blocking;
+                    section
+                })
             }
             Entry::Off => None,
             Entry::Nested => {
@@ -161,34 +183,45 @@ impl Section {
         CORE.queue.press();
     }
 
+    /// Does what must be done before the event, inside the critical section that the caller has begun; leaves it if that fails.
     #[cold]
     #[inline(never)]
-    fn prepare(mut self) -> Option<Self> {
-        let record = self.record;
+    fn prepare(record: &'static ThreadRecord, generation: u64) -> Prepared {
+        let mut section = Self::of(record, generation);
         let mut spare: Option<(&'static Proc, u64)> = None;
         loop {
-            match self.try_prepare(&mut spare) {
+            match section.try_prepare(&mut spare) {
                 Ok(()) => {
                     give_back(spare);
-                    return Some(self);
+                    return section.hand_over();
                 }
                 Err(NotReady::Closed) => {
-                    drop(self);
+                    drop(section);
                     give_back(spare);
-                    return None;
+                    return Prepared::NOTHING;
                 }
                 Err(NotReady::WantsProc) => {
-                    drop(self);
+                    drop(section);
                     give_back(spare);
                     spare = Some(undisturbed(record, || CORE.procs.take()));
                     let Entry::In(generation) = CORE.gate.enter(&record.flag) else {
                         give_back(spare);
-                        return None;
+                        return Prepared::NOTHING;
                     };
-                    self = Self::of(record, generation);
+                    section = Self::of(record, generation);
                 }
             }
         }
+    }
+
+    /// Gives the critical section to the caller, who has the record.
+    fn hand_over(self) -> Prepared {
+        let prepared = Prepared {
+            generation: self.generation,
+            resumes_blocking: self.resumes_blocking,
+        };
+        std::mem::forget(self);
+        prepared
     }
 
     fn try_prepare(&mut self, spare: &mut Option<(&'static Proc, u64)>) -> Result<(), NotReady> {
