@@ -6,76 +6,67 @@
 //! # Protocol (Go: `runtime/tracestatus.go`)
 //! 1. The first event that mentions a resource in a generation MUST be preceded by its status, stated by the one thread that
 //!    wins `claim`. Otherwise a reader cannot place the event.
-//! 2. `claim` resets the sequence of its generation; every consuming event takes the next number: 1, 2, 3, .. over all threads.
-//! 3. Two slots by parity are enough: a generation is closed before the one after the next is published (`advance`), and a slot
-//!    holds the generation's number, so that nothing needs a reset.
+//! 2. Every consuming event takes the next number of its generation: 1, 2, 3, .. over all threads. Mark and number are one word, so
+//!    that whoever loses the claim finds the numbers begun anew: a thread may state its slot while the engine takes the slot away.
+//! 3. Two words by parity are enough: a generation is closed before the one after the next is published (`advance`), and a word
+//!    holds the generation's number, so that nothing needs a reset. Its lower bits are enough, because `advance` states everything
+//!    that lives in every generation: a mark is two generations old at most.
 //!
 //! Modelled in `tests/loom_status.rs`, one case per rule.
 
 use crate::sync::{AtomicU64, Ordering};
 
-/// The marks of one resource.
+/// The marks of one resource: by parity, the generation that has its status and the numbers given out in it.
 #[derive(Debug)]
-pub struct Marks {
-    stated: [AtomicU64; 2],
-    sequence: [AtomicU64; 2],
-}
+pub struct Marks([AtomicU64; 2]);
+
+/// Bits of a word for the numbers; the generation has the rest.
+const NUMBER_BITS: u32 = 40;
 
 impl Marks {
     /// A resource that no generation has mentioned.
     #[cfg(not(loom))]
     pub const fn new() -> Self {
-        Self {
-            stated: [AtomicU64::new(0), AtomicU64::new(0)],
-            sequence: [AtomicU64::new(0), AtomicU64::new(0)],
-        }
+        Self([AtomicU64::new(0), AtomicU64::new(0)])
     }
 
     /// A resource that no generation has mentioned.
     #[cfg(loom)]
     pub fn new() -> Self {
-        Self {
-            stated: [AtomicU64::new(0), AtomicU64::new(0)],
-            sequence: [AtomicU64::new(0), AtomicU64::new(0)],
-        }
+        Self([AtomicU64::new(0), AtomicU64::new(0)])
     }
 
     /// True for exactly one caller a generation: that caller MUST write the status event before anything else about the
     /// resource (rule 1). Creation events count as the status.
     #[must_use]
     pub fn claim(&self, generation: u64) -> bool {
-        let slot = &self.stated[parity(generation)];
+        let word = &self.0[parity(generation)];
+        let begun = generation << NUMBER_BITS;
         // Relaxed: the compare-and-swap below decides.
-        let seen = slot.load(Ordering::Relaxed);
-        if seen == generation {
-            return false;
-        }
-        // AcqRel: the winner's reset of the sequence happens before any later claim's view of it through the resource's own
-        // hand-over; losers only need to know that they lost.
-        let won = slot
-            .compare_exchange(seen, generation, Ordering::AcqRel, Ordering::Acquire)
-            .is_ok();
-        if won {
-            // Relaxed: only the owner of the resource takes numbers, and ownership is handed over with its own ordering.
-            self.sequence[parity(generation)].store(0, Ordering::Relaxed);
-        }
-        won
+        let seen = word.load(Ordering::Relaxed);
+        seen >> NUMBER_BITS != begun >> NUMBER_BITS
+            && word
+                // Relaxed: only the word itself is decided here; what else belongs to the resource has its own hand-over.
+                .compare_exchange(seen, begun, Ordering::Relaxed, Ordering::Relaxed)
+                .is_ok()
     }
 
-    /// The next sequence number in `generation` (rule 2). Only the resource's owner calls this.
+    /// The next sequence number in `generation` (rule 2). Only the resource's owner calls this, after somebody's `claim`.
     pub fn next_sequence(&self, generation: u64) -> u64 {
-        // Relaxed: see `claim`.
-        self.sequence[parity(generation)].fetch_add(1, Ordering::Relaxed) + 1
+        // Relaxed: as in `claim`; ownership is handed over with its own ordering.
+        let before = self.0[parity(generation)].fetch_add(1, Ordering::Relaxed);
+        debug_assert_eq!(
+            before >> NUMBER_BITS,
+            (generation << NUMBER_BITS) >> NUMBER_BITS
+        );
+        (before & ((1 << NUMBER_BITS) - 1)) + 1
     }
 
     /// Takes over what `other` holds: a task moves into the record of the thread that runs it.
     pub fn adopt(&self, other: &Self) {
-        for slot in 0..2 {
-            // Relaxed (all): both sides are owned by the adopting thread, inside its critical section.
-            let stated = other.stated[slot].load(Ordering::Relaxed);
-            let sequence = other.sequence[slot].load(Ordering::Relaxed);
-            self.stated[slot].store(stated, Ordering::Relaxed);
-            self.sequence[slot].store(sequence, Ordering::Relaxed);
+        for (own, other) in self.0.iter().zip(&other.0) {
+            // Relaxed (both): both sides are owned by the adopting thread, inside its critical section.
+            own.store(other.load(Ordering::Relaxed), Ordering::Relaxed);
         }
     }
 
