@@ -22,18 +22,20 @@ pub struct Marks([AtomicU64; 2]);
 
 /// Bits of a word for the numbers; the generation has the rest.
 const NUMBER_BITS: u32 = 40;
+/// The words of a resource that was never mentioned: each names a generation of the other parity.
+const NEVER: [u64; 2] = [1 << NUMBER_BITS, 0];
 
 impl Marks {
     /// A resource that no generation has mentioned.
     #[cfg(not(loom))]
     pub const fn new() -> Self {
-        Self([AtomicU64::new(0), AtomicU64::new(0)])
+        Self([AtomicU64::new(NEVER[0]), AtomicU64::new(NEVER[1])])
     }
 
     /// A resource that no generation has mentioned.
     #[cfg(loom)]
     pub fn new() -> Self {
-        Self([AtomicU64::new(0), AtomicU64::new(0)])
+        Self([AtomicU64::new(NEVER[0]), AtomicU64::new(NEVER[1])])
     }
 
     /// True for exactly one caller a generation: that caller MUST write the status event before anything else about the
@@ -84,4 +86,25 @@ impl Default for Marks {
 
 fn parity(generation: u64) -> usize {
     (generation & 1) as usize
+}
+
+#[cfg(all(test, not(loom)))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_new_resource_is_unstated_in_every_generation() {
+        for generation in [1, 2, (1 << 24) - 1, 1 << 24, (1 << 24) + 1, 1 << 40] {
+            let marks = Marks::new();
+            assert!(marks.claim(generation), "generation {generation}");
+            assert!(!marks.claim(generation), "generation {generation}");
+            assert_eq!(
+                [
+                    marks.next_sequence(generation),
+                    marks.next_sequence(generation)
+                ],
+                [1, 2]
+            );
+        }
+    }
 }
