@@ -1,0 +1,167 @@
+//! What is asked of processor and kernel: counters, CPU clocks, signals to oneself. A room with unsafe code.
+
+use std::io;
+
+/// A counter that runs evenly: the time stamp counter, nanoseconds where there is none.
+#[cfg(target_arch = "x86_64")]
+#[inline(always)]
+pub fn cycles() -> u64 {
+    // SAFETY: rdtsc exists on every x86-64 processor.
+    unsafe { std::arch::x86_64::_rdtsc() }
+}
+
+/// A counter that runs evenly: the time stamp counter, nanoseconds where there is none.
+#[cfg(not(target_arch = "x86_64"))]
+#[inline(always)]
+pub fn cycles() -> u64 {
+    clock_ns(libc::CLOCK_MONOTONIC)
+}
+
+/// Nanoseconds of `CLOCK_MONOTONIC`.
+#[inline(always)]
+pub fn monotonic_ns() -> u64 {
+    clock_ns(libc::CLOCK_MONOTONIC)
+}
+
+/// CPU time of the calling thread in nanoseconds.
+pub fn thread_cpu_ns() -> u64 {
+    clock_ns(libc::CLOCK_THREAD_CPUTIME_ID)
+}
+
+#[inline(always)]
+fn clock_ns(clock: libc::clockid_t) -> u64 {
+    let mut time = libc::timespec {
+        tv_sec: 0,
+        tv_nsec: 0,
+    };
+    // SAFETY: `time` is a valid place for one timespec.
+    unsafe { libc::clock_gettime(clock, &mut time) };
+    time.tv_sec as u64 * 1_000_000_000 + time.tv_nsec as u64
+}
+
+/// Memory of the process that is in RAM, in bytes.
+pub fn resident_bytes() -> io::Result<u64> {
+    let text = std::fs::read_to_string("/proc/self/statm")?;
+    let pages = text
+        .split_whitespace()
+        .nth(1)
+        .and_then(|word| word.parse::<u64>().ok());
+    let pages =
+        pages.ok_or_else(|| io::Error::other("/proc/self/statm: wanted a second number"))?;
+    // SAFETY: sysconf only answers.
+    let page_bytes = unsafe { libc::sysconf(libc::_SC_PAGESIZE) };
+    Ok(pages * page_bytes.max(0) as u64)
+}
+
+/// Frames of the calling thread's stack as the C library counts them; 0 where it cannot.
+#[inline(never)]
+pub fn backtrace_frames() -> usize {
+    #[cfg(target_env = "gnu")]
+    {
+        let mut frames = [std::ptr::null_mut(); 256];
+        // SAFETY: `frames` has room for the number that is stated.
+        unsafe { libc::backtrace(frames.as_mut_ptr(), 256).max(0) as usize }
+    }
+    #[cfg(not(target_env = "gnu"))]
+    0
+}
+
+/// What SIGPROF does.
+#[derive(Clone, Copy)]
+pub struct Action(libc::sigaction);
+
+extern "C" fn nothing(_: libc::c_int, _: *mut libc::siginfo_t, _: *mut libc::c_void) {}
+
+impl Action {
+    /// A handler that returns at once, delivered with the flags of the recorder's own.
+    pub fn empty() -> Self {
+        // SAFETY: all-zero is a valid sigaction; its mask is then made empty.
+        unsafe {
+            let mut action: libc::sigaction = std::mem::zeroed();
+            action.sa_sigaction = nothing as *const () as usize;
+            action.sa_flags = libc::SA_SIGINFO | libc::SA_RESTART;
+            libc::sigemptyset(&mut action.sa_mask);
+            Self(action)
+        }
+    }
+
+    /// What SIGPROF does now.
+    pub fn current() -> io::Result<Self> {
+        // SAFETY: a null action only asks; `action` is a valid place.
+        unsafe {
+            let mut action: libc::sigaction = std::mem::zeroed();
+            ok(libc::sigaction(
+                libc::SIGPROF,
+                std::ptr::null(),
+                &mut action,
+            ))?;
+            Ok(Self(action))
+        }
+    }
+
+    /// Makes SIGPROF do this.
+    pub fn install(&self) -> io::Result<()> {
+        // SAFETY: the action is one that was installed before, or `empty`.
+        ok(unsafe { libc::sigaction(libc::SIGPROF, &self.0, std::ptr::null_mut()) })
+    }
+}
+
+/// A SIGPROF to the calling thread that looks like a timer's, carrying an address. The kernel lets a process forge these for itself.
+#[repr(C)]
+#[derive(Debug)]
+pub struct TimerSignal {
+    signal: libc::c_int,
+    errno: libc::c_int,
+    code: libc::c_int,
+    _pad: libc::c_int,
+    timer: libc::c_int,
+    overrun: libc::c_int,
+    value: usize,
+    _rest: [u64; 12],
+    process: libc::pid_t,
+    thread: libc::c_long,
+}
+
+const SI_TIMER: libc::c_int = -2;
+
+impl TimerSignal {
+    /// A signal with `value`, to the calling thread.
+    pub fn new(value: usize) -> Self {
+        Self {
+            signal: libc::SIGPROF,
+            errno: 0,
+            code: SI_TIMER,
+            _pad: 0,
+            timer: 0,
+            overrun: 0,
+            value,
+            _rest: [0; 12],
+            // SAFETY: getpid and gettid cannot fail.
+            process: unsafe { libc::getpid() },
+            thread: unsafe { libc::syscall(libc::SYS_gettid) },
+        }
+    }
+
+    /// Raises it; the handler has run when this returns.
+    #[inline(always)]
+    pub fn raise(&self) -> io::Result<()> {
+        // SAFETY: the first 128 bytes of `self` are a whole siginfo.
+        let result = unsafe {
+            libc::syscall(
+                libc::SYS_rt_tgsigqueueinfo,
+                libc::c_long::from(self.process),
+                self.thread,
+                libc::c_long::from(libc::SIGPROF),
+                std::ptr::from_ref(self),
+            )
+        };
+        ok(result as libc::c_int)
+    }
+}
+
+fn ok(result: libc::c_int) -> io::Result<()> {
+    match result {
+        0 => Ok(()),
+        _ => Err(io::Error::last_os_error()),
+    }
+}
