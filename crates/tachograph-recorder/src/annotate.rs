@@ -171,6 +171,45 @@ fn begin_region(task: u64, name: Cow<'static, str>) -> Region {
 
 #[inline(never)]
 fn begin_static_region(task: u64, name: &'static str) -> Region {
+    match bound().and_then(|record| begin_ready_region(record, task, name)) {
+        Some(region) => region,
+        None => prepare_static_region(task, name),
+    }
+}
+
+/// The fast path: nothing to see to, the name known, room for everything. Calls nothing.
+#[inline(always)]
+fn begin_ready_region(
+    record: &'static ThreadRecord,
+    task: u64,
+    name: &'static str,
+) -> Option<Region> {
+    let mut section = Section::begin_ready(record)?;
+    let name_id = section.owner.names.find(section.generation, name)?;
+    if section.owner.regions.is_full() {
+        return None;
+    }
+    let task = resolve_task(&section, task);
+    if !section.write_region(EventKind::UserRegionBegin, task, name_id) {
+        return None;
+    }
+    let serial = section.owner.stamp.0;
+    section.owner.regions.push_into_room(OpenRegion {
+        task,
+        name: Cow::Borrowed(name),
+        generation: section.generation,
+        name_id,
+        serial,
+    });
+    Some(Region {
+        serial,
+        _not_send: PhantomData,
+    })
+}
+
+#[cold]
+#[inline(never)]
+fn prepare_static_region(task: u64, name: &'static str) -> Region {
     let Some(record) = this_thread() else {
         return Region::OFF;
     };
@@ -216,13 +255,13 @@ fn make_room(record: &'static ThreadRecord) {
 #[inline(always)]
 fn open_region(section: &mut Section, task: u64, name: Cow<'static, str>, name_id: u64) -> Region {
     section.write(EventKind::UserRegionBegin, [task, name_id, 0]);
-    let serial = section.owner.regions.push(OpenRegion {
+    let serial = section.owner.stamp.0;
+    section.owner.regions.push(OpenRegion {
         task,
         name,
-        run: section.owner.run,
         generation: section.generation,
         name_id,
-        serial: 0,
+        serial,
     });
     Region {
         serial,
@@ -230,8 +269,33 @@ fn open_region(section: &mut Section, task: u64, name: Cow<'static, str>, name_i
     }
 }
 
+#[inline(never)]
 fn end_region(serial: u64) {
     let Some(record) = bound() else { return };
+    if end_ready_region(record, serial).is_none() {
+        end_any_region(record, serial);
+    }
+}
+
+/// The fast path of `end_region`. Calls nothing.
+#[inline(always)]
+fn end_ready_region(record: &'static ThreadRecord, serial: u64) -> Option<()> {
+    let mut section = Section::begin_ready(record)?;
+    let region = section.owner.regions.last()?;
+    let (task, name_id) = (region.task, region.name_id);
+    let plain = region.serial == serial
+        && region.generation == section.generation
+        && matches!(region.name, Cow::Borrowed(_));
+    if !plain || !section.write_region(EventKind::UserRegionEnd, task, name_id) {
+        return None;
+    }
+    section.owner.regions.pop_static();
+    Some(())
+}
+
+#[cold]
+#[inline(never)]
+fn end_any_region(record: &'static ThreadRecord, serial: u64) {
     if let Some(mut section) = Section::begin(record) {
         if section
             .owner
@@ -257,7 +321,7 @@ fn end_innermost(section: &mut Section) {
     let Some(region) = section.owner.regions.pop() else {
         return;
     };
-    if region.run == section.owner.run
+    if section.owner.is_of_this_run(&region)
         && let Some(name_id) = open_name_id(section, &region)
     {
         section.write(EventKind::UserRegionEnd, [region.task, name_id, 0]);
@@ -279,28 +343,31 @@ fn end_out_of_order(section: &mut Section, serial: u64) {
     let Some(depth) = section.owner.regions.inside(serial) else {
         return;
     };
-    let run = section.owner.run;
     let mut inner = Vec::with_capacity(depth + 1);
     for _ in 0..=depth {
         let Some(region) = section.owner.regions.pop() else {
             return;
         };
-        if region.run == run && !write_region(section, EventKind::UserRegionEnd, &region) {
+        if section.owner.is_of_this_run(&region)
+            && !rewrite_region(section, EventKind::UserRegionEnd, &region)
+        {
             return;
         }
         inner.push(region);
     }
     inner.pop();
     for region in inner.into_iter().rev() {
-        if region.run == run && !write_region(section, EventKind::UserRegionBegin, &region) {
+        if section.owner.is_of_this_run(&region)
+            && !rewrite_region(section, EventKind::UserRegionBegin, &region)
+        {
             return;
         }
-        section.owner.regions.reopen(region);
+        section.owner.regions.push(region);
     }
 }
 
 #[must_use]
-fn write_region(section: &mut Section, kind: EventKind, region: &OpenRegion) -> bool {
+fn rewrite_region(section: &mut Section, kind: EventKind, region: &OpenRegion) -> bool {
     let Some(name_id) = open_name_id(section, region) else {
         return false;
     };

@@ -199,17 +199,36 @@ pub(crate) unsafe fn put_byte(p: *mut u8, byte: u8) -> *mut u8 {
 /// * `p` must be writable for ten bytes.
 #[inline(always)]
 pub(crate) unsafe fn put_varint(p: *mut u8, value: u64) -> *mut u8 {
-    // SAFETY: owed by the caller; the two short forms write one and two bytes.
+    // SAFETY: owed by the caller.
+    unsafe {
+        if value < SHORT {
+            put_short_varint(p, value)
+        } else {
+            put_long_varint(p, value)
+        }
+    }
+}
+
+/// Numbers below this take one or two bytes.
+pub(crate) const SHORT: u64 = 0x4000;
+
+/// Writes a number below `SHORT`.
+///
+/// N.B. The branch is wanted: without it the place of the next event would depend on the clock, and each event would wait for the
+/// one before (measured: 18 instead of 12 ns).
+///
+/// # Safety
+/// * `p` must be writable for two bytes.
+#[inline(always)]
+pub(crate) unsafe fn put_short_varint(p: *mut u8, value: u64) -> *mut u8 {
+    // SAFETY: owed by the caller.
     unsafe {
         if value < 0x80 {
             return put_byte(p, value as u8);
         }
-        if value < 0x4000 {
-            let pair = (value & 0x7f) | 0x80 | (value >> 7 << 8);
-            p.cast::<u16>().write_unaligned((pair as u16).to_le());
-            return p.add(2);
-        }
-        put_long_varint(p, value)
+        let pair = (value & 0x7f) | 0x80 | (value >> 7 << 8);
+        p.cast::<u16>().write_unaligned((pair as u16).to_le());
+        p.add(2)
     }
 }
 
@@ -245,6 +264,17 @@ mod tests {
         for shift in 0..64 {
             for value in [1u64 << shift, (1u64 << shift) - 1, u64::MAX >> shift] {
                 let mut bytes = [0u8; 10];
+                if value < SHORT {
+                    let mut short = [0u8; 2];
+                    // SAFETY: two bytes are writable.
+                    let end = unsafe { put_short_varint(short.as_mut_ptr(), value) };
+                    let len = end as usize - short.as_ptr() as usize;
+                    assert_eq!(
+                        tachograph_wire::varint::decode(&short),
+                        Ok((value, len)),
+                        "{value:#x}"
+                    );
+                }
                 // SAFETY: ten bytes are writable.
                 let end = unsafe { put_varint(bytes.as_mut_ptr(), value) };
                 let len = end as usize - bytes.as_ptr() as usize;

@@ -39,12 +39,12 @@ impl ClockKind {
 
 /// The conversion in force. Written only while nothing is recorded.
 ///
-/// `ticks = base_ticks + ((tsc - base_tsc) * ticks_per_cycle) >> 32`; a rate of 0 means `clock_gettime`.
+/// `ticks = offset + (tsc * ticks_per_cycle) / 2^64`: one multiplication of which only the upper half counts. A rate of 0 means
+/// `clock_gettime`. A counter below 125 MHz would need a rate above 1, and is not trusted.
 #[derive(Debug)]
 pub(crate) struct Clock {
     ticks_per_cycle: AtomicU64,
-    base_cycles: AtomicU64,
-    base_ticks: AtomicU64,
+    offset: AtomicU64,
     first_pair: Mutex<Option<Pair>>,
 }
 
@@ -61,8 +61,7 @@ impl Clock {
     pub(crate) const fn new() -> Self {
         Self {
             ticks_per_cycle: AtomicU64::new(0),
-            base_cycles: AtomicU64::new(0),
-            base_ticks: AtomicU64::new(0),
+            offset: AtomicU64::new(0),
             first_pair: Mutex::new(None),
         }
     }
@@ -70,12 +69,12 @@ impl Clock {
     /// The time now, in ticks. 10-25 ns, most of it the counter itself.
     #[inline(always)]
     pub(crate) fn now(&self) -> u64 {
-        // Relaxed (all three): written while recording is off, published by `Gate::publish`.
+        // Relaxed (both): written while recording is off, published by `Gate::publish`.
         let rate = self.ticks_per_cycle.load(Ordering::Relaxed);
         if rate == 0 {
             return monotonic_nanos() / NANOS_PER_TICK;
         }
-        self.convert(cycles(), rate)
+        scale(cycles(), rate).wrapping_add(self.offset.load(Ordering::Relaxed))
     }
 
     /// As `now`, but never earlier than anything this thread has read or done before.
@@ -89,16 +88,6 @@ impl Clock {
             std::arch::x86_64::_mm_lfence();
         }
         self.now()
-    }
-
-    #[inline(always)]
-    fn convert(&self, cycles: u64, rate: u64) -> u64 {
-        // Relaxed: see `now`.
-        let since = cycles.wrapping_sub(self.base_cycles.load(Ordering::Relaxed));
-        let ticks = (u128::from(since) * u128::from(rate)) >> 32;
-        self.base_ticks
-            .load(Ordering::Relaxed)
-            .wrapping_add(ticks as u64)
     }
 
     /// Chooses the clock and measures its rate. Sleeps up to 20 ms the first time in a process. Recording must be off.
@@ -116,16 +105,30 @@ impl Clock {
         let now = read_pair();
         let nanos = now.nanos.saturating_sub(start.nanos).max(1);
         let cycles = now.cycles.wrapping_sub(start.cycles).max(1);
-        let per_cycle =
-            (u128::from(nanos) << 32) / (u128::from(cycles) * u128::from(NANOS_PER_TICK));
-        // Relaxed (all three): see `now`.
-        self.base_cycles.store(now.cycles, Ordering::Relaxed);
-        self.base_ticks
-            .store(now.nanos / NANOS_PER_TICK, Ordering::Relaxed);
-        self.ticks_per_cycle
-            .store((per_cycle as u64).max(1), Ordering::Relaxed);
+        let Some(rate) = rate_of(nanos, cycles) else {
+            self.ticks_per_cycle.store(0, Ordering::Relaxed);
+            return ClockKind::ClockGettime;
+        };
+        let ticks = now.nanos / NANOS_PER_TICK;
+        // Relaxed (both): see `now`.
+        self.offset.store(
+            ticks.wrapping_sub(scale(now.cycles, rate)),
+            Ordering::Relaxed,
+        );
+        self.ticks_per_cycle.store(rate, Ordering::Relaxed);
         ClockKind::Tsc
     }
+}
+
+#[inline(always)]
+fn scale(cycles: u64, rate: u64) -> u64 {
+    ((u128::from(cycles) * u128::from(rate)) >> 64) as u64
+}
+
+/// Ticks per cycle in units of 2^-64; `None` when that is 1 or more.
+fn rate_of(nanos: u64, cycles: u64) -> Option<u64> {
+    let rate = (u128::from(nanos) << 64) / (u128::from(cycles) * u128::from(NANOS_PER_TICK));
+    u64::try_from(rate).ok().filter(|rate| *rate != 0)
 }
 
 /// The tightest of several readings of both clocks, so that a preemption between the two does not spoil the rate.

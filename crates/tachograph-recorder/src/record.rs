@@ -11,7 +11,7 @@ use std::cell::UnsafeCell;
 use crate::gate::WriteFlag;
 use crate::names::NameCache;
 use crate::procs::Proc;
-use crate::regions::OpenRegions;
+use crate::regions::{OpenRegion, OpenRegions};
 use crate::sample::state::SampleState;
 use crate::slot::{Slot, Stamp};
 use crate::status::Marks;
@@ -52,6 +52,8 @@ pub(crate) struct Owner {
     pub(crate) stamp: Stamp,
     /// The run in which the thread was introduced last.
     pub(crate) run: u64,
+    /// The generation of that introduction.
+    pub(crate) since: u64,
     /// The run in which the thread ran out of memory and fell silent.
     pub(crate) muted_run: u64,
     pub(crate) proc: Option<&'static Proc>,
@@ -204,6 +206,7 @@ impl Owner {
         Self {
             stamp: Stamp::default(),
             run: 0,
+            since: 0,
             muted_run: 0,
             proc: None,
             names: NameCache::new(),
@@ -211,6 +214,12 @@ impl Owner {
             blocking: 0,
             user_tasks: (0, 0),
         }
+    }
+
+    /// Whether the region's begin stands in this run: generations only ever rise, over all recordings.
+    #[inline(always)]
+    pub(crate) fn is_of_this_run(&self, region: &OpenRegion) -> bool {
+        region.generation >= self.since
     }
 
     /// Readies the state for another thread; the clock goes on, because the tid may be the same.

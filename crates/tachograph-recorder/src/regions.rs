@@ -10,12 +10,11 @@ use std::borrow::Cow;
 pub(crate) struct OpenRegion {
     pub(crate) task: u64,
     pub(crate) name: Cow<'static, str>,
-    /// The run in whose trace the region was begun.
-    pub(crate) run: u64,
-    /// The name's string id in `generation`.
+    /// The generation in which the region was begun.
     pub(crate) generation: u64,
+    /// The name's string id there.
     pub(crate) name_id: u64,
-    /// What the region's guard knows it by.
+    /// What the region's guard knows it by: the time of its begin, which no two events of a thread share.
     pub(crate) serial: u64,
 }
 
@@ -23,15 +22,11 @@ pub(crate) struct OpenRegion {
 #[derive(Debug)]
 pub(crate) struct OpenRegions {
     open: Vec<OpenRegion>,
-    next_serial: u64,
 }
 
 impl OpenRegions {
     pub(crate) const fn new() -> Self {
-        Self {
-            open: Vec::new(),
-            next_serial: 1,
-        }
+        Self { open: Vec::new() }
     }
 
     /// Whether the next `push` would allocate.
@@ -46,14 +41,32 @@ impl OpenRegions {
         self.open.reserve(32);
     }
 
-    /// Opens a region and returns what its guard needs to end it.
+    /// Opens a region.
     #[inline(always)]
-    pub(crate) fn push(&mut self, mut region: OpenRegion) -> u64 {
-        let serial = self.next_serial;
-        self.next_serial += 1;
-        region.serial = serial;
+    pub(crate) fn push(&mut self, region: OpenRegion) {
         self.open.push(region);
-        serial
+    }
+
+    /// Opens a region in a list that has room.
+    #[inline(always)]
+    pub(crate) fn push_into_room(&mut self, region: OpenRegion) {
+        debug_assert!(!self.is_full());
+        if let Some(place) = self.open.spare_capacity_mut().first_mut() {
+            place.write(region);
+            // SAFETY: the place behind the last region has just been written.
+            unsafe { self.open.set_len(self.open.len() + 1) };
+        }
+    }
+
+    /// Closes the innermost region, whose name is static: there is nothing to drop.
+    #[inline(always)]
+    pub(crate) fn pop_static(&mut self) {
+        debug_assert!(matches!(
+            self.last().map(|r| &r.name),
+            Some(Cow::Borrowed(_))
+        ));
+        // SAFETY: fewer are initialised too; without an owned name, nothing is leaked.
+        unsafe { self.open.set_len(self.open.len().saturating_sub(1)) };
     }
 
     /// The innermost region.
@@ -72,11 +85,6 @@ impl OpenRegions {
     pub(crate) fn inside(&self, serial: u64) -> Option<usize> {
         let at = self.open.iter().rposition(|r| r.serial == serial)?;
         Some(self.open.len() - at - 1)
-    }
-
-    /// Puts a region back that was closed for another's sake.
-    pub(crate) fn reopen(&mut self, region: OpenRegion) {
-        self.open.push(region);
     }
 
     /// Takes out the region with `depth` others inside it.

@@ -10,7 +10,7 @@
 
 use tachograph_wire::{EventKind, limits};
 
-use crate::buffer::{Cursor, put_byte, put_varint};
+use crate::buffer::{Cursor, SHORT, put_byte, put_short_varint, put_varint};
 use crate::package::RawStack;
 use crate::queue::{Chunk, Queue};
 use crate::sync::{AtomicU64, Ordering};
@@ -195,6 +195,38 @@ impl Slot {
             }
             self.events.position = p;
         }
+    }
+
+    /// `write` for a region's begin or end whose delta and name id fit into two bytes each; false, and nothing written, if they don't.
+    ///
+    /// # Safety
+    /// * As for `write`.
+    #[inline(always)]
+    #[must_use]
+    pub(crate) unsafe fn write_region(
+        &mut self,
+        stamp: &mut Stamp,
+        now: u64,
+        kind: EventKind,
+        task: u64,
+        name_id: u64,
+    ) -> bool {
+        let time = now.max(stamp.0 + 1);
+        let delta = time - stamp.0;
+        if (delta | name_id) >= SHORT {
+            return false;
+        }
+        stamp.0 = time;
+        self.event_count += 1;
+        // SAFETY: owed by the caller.
+        unsafe {
+            let mut p = put_byte(self.events.position, kind as u8);
+            p = put_short_varint(p, delta);
+            p = put_varint(p, task);
+            p = put_short_varint(p, name_id);
+            self.events.position = put_byte(p, 0);
+        }
+        true
     }
 
     /// Adds `text` (cut to the wire's limit) to this generation's strings. `None` when there is no memory.
