@@ -1,8 +1,8 @@
 //! `cargo xtask soak [seconds]`: records at full event rate and watches the memory.
 //!
-//! The program is `soak` of `tachograph-e2e`; it prints its memory at start, middle and end, and judges it.
+//! The program is `soak` of `tachograph-bench`; it prints its memory at start, middle and end, and judges it.
 
-use crate::cargo::{cargo, root, run as run_command};
+use crate::cargo::{cargo, run as run_command};
 use crate::failure::Failure;
 
 const DEFAULT_SECONDS: u64 = 60;
@@ -20,26 +20,11 @@ pub fn run(args: &[String]) -> Result<(), Failure> {
             ));
         }
     };
-    let program = root().join("crates/tachograph-e2e/src/bin/soak.rs");
-    if !program.is_file() {
-        return Err(Failure::new(format!(
-            "no {}: nothing was run",
-            program.display()
-        )));
-    }
-    let package = [
-        "run",
-        "--release",
-        "--package",
-        "tachograph-e2e",
-        "--bin",
-        "soak",
-        "--",
-    ];
+    let package = ["run", "--release", "--package", "tachograph-bench", "--"];
     run_command(
         cargo()
             .args(package)
-            .arg("--seconds")
+            .args(["soak", "--seconds"])
             .arg(seconds.to_string()),
     )
 }

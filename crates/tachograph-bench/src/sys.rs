@@ -136,8 +136,9 @@ impl TimerSignal {
             overrun: 0,
             value,
             _rest: [0; 12],
-            // SAFETY: getpid and gettid cannot fail.
+            // SAFETY: getpid cannot fail.
             process: unsafe { libc::getpid() },
+            // SAFETY: gettid has no arguments and cannot fail.
             thread: unsafe { libc::syscall(libc::SYS_gettid) },
         }
     }
