@@ -107,16 +107,30 @@ pub(crate) fn all_threads() -> Vec<u64> {
         .collect()
 }
 
-/// A forked child has neither our threads nor its timers: it must not write into blocks that nobody takes. Once a process.
-pub(crate) fn silence_children() {
+/// Makes `fork` safe for parent and child. Once a process.
+///
+/// The child has neither our threads nor its timers: it must not write into blocks that nobody takes. And a fork that takes longer
+/// than a sampling period would be restarted by each signal and never end (async-profiler #97), so the forking thread does without
+/// signals meanwhile; the timer's overruns make up for them.
+pub(crate) fn prepare_for_forks() {
     static ONCE: std::sync::Once = std::sync::Once::new();
+    thread_local!(static WAS_BLOCKED: std::cell::Cell<bool> = const { std::cell::Cell::new(false) });
+    extern "C" fn before() {
+        WAS_BLOCKED.set(block_sigprof());
+    }
+    extern "C" fn in_parent() {
+        if !WAS_BLOCKED.get() {
+            unblock_sigprof();
+        }
+    }
     extern "C" fn in_child() {
         crate::core::CORE.gate.publish(0);
+        in_parent();
     }
     ONCE.call_once(|| {
-        // SAFETY: the child's hook stores one word.
+        // SAFETY: the hooks change the calling thread's signal mask and one word.
         unsafe {
-            libc::pthread_atfork(None, None, Some(in_child));
+            libc::pthread_atfork(Some(before), Some(in_parent), Some(in_child));
         }
     });
 }

@@ -268,7 +268,7 @@ fn prepare_process() -> Result<FenceKind, StartError> {
     if !CORE.registry.prepare() {
         return Err(StartError::Memory);
     }
-    crate::os::silence_children();
+    crate::os::prepare_for_forks();
     let fence = barrier::register();
     CORE.gate.use_light_fences(fence == FenceKind::Membarrier);
     Ok(fence)

@@ -219,8 +219,6 @@ fn sample(record: &'static ThreadRecord, weight: u64, context: *mut libc::c_void
 }
 
 /// The periods of CPU time that have passed since the last signal: perf_event's signals merge silently.
-///
-/// At least 1; what that gives too much is taken back the next time.
 fn perf_weight(record: &ThreadRecord) -> u64 {
     let period = CORE.sampler.period_ns().max(1);
     let Some(now) = crate::clock::clock_nanos(libc::CLOCK_THREAD_CPUTIME_ID) else {
@@ -229,13 +227,23 @@ fn perf_weight(record: &ThreadRecord) -> u64 {
     // Relaxed: this thread's handler is the only writer while it is armed.
     // N.B. It may lie before 0, wrapped: a thread's first period is cut short at random.
     let accounted = record.sample.accounted_ns.load(Ordering::Relaxed);
-    let since = now.wrapping_sub(accounted) as i64;
-    let weight = (since.max(0) as u64 / period).max(1);
+    let weight = periods(now.wrapping_sub(accounted) as i64, period);
     record
         .sample
         .accounted_ns
         .store(accounted.wrapping_add(weight * period), Ordering::Relaxed);
     weight
+}
+
+/// The weight of a signal that comes `since_ns` after what is accounted for.
+///
+/// At least 1, which may account for up to a period in advance. Beyond that 0: perf_event also counts time that a hypervisor
+/// or an interrupt took, which the thread's clock does not, and its signals would run ahead of the clock for good.
+fn periods(since_ns: i64, period_ns: u64) -> u64 {
+    if since_ns < -(period_ns as i64) {
+        return 0;
+    }
+    (since_ns.max(0) as u64 / period_ns).max(1)
 }
 
 /// The thread's alternate signal stack, as the kernel noted it in the frame.
@@ -253,4 +261,44 @@ fn alternate_stack(context: *mut libc::c_void) -> StackBounds {
 #[cfg(not(target_os = "linux"))]
 fn alternate_stack(_context: *mut libc::c_void) -> StackBounds {
     StackBounds { low: 0, high: 0 }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::periods;
+
+    const PERIOD: u64 = 1000;
+
+    /// The sum of weights of signals at `times`, with `accounted` ns accounted for before.
+    fn sum(accounted: i64, times: impl Iterator<Item = i64>) -> u64 {
+        times
+            .fold((accounted, 0), |(accounted, sum), now| {
+                let weight = periods(now - accounted, PERIOD);
+                (accounted + (weight * PERIOD) as i64, sum + weight)
+            })
+            .1
+    }
+
+    #[test]
+    fn merged_signals_weigh_what_they_stand_for() {
+        assert_eq!(sum(0, [1000, 2000, 7000].into_iter()), 7);
+    }
+
+    #[test]
+    fn signals_on_time_weigh_one_whatever_their_jitter() {
+        let jittery = (1..=100).map(|n| n * 1000 + [-30, 40, -10][n as usize % 3]);
+        assert_eq!(sum(0, jittery.clone()), 100);
+        assert!(
+            jittery
+                .map(|now| periods(now - (now / 1000) * 1000, PERIOD))
+                .all(|one| one == 1)
+        );
+    }
+
+    #[test]
+    fn signals_that_run_ahead_of_the_clock_do_not_add_up() {
+        // A tenth of the time is stolen: a signal every 900 ns of the thread's clock.
+        let stolen = (1..=1000).map(|n| n * 900);
+        assert!(sum(0, stolen).abs_diff(900) <= 2);
+    }
 }
