@@ -3,7 +3,8 @@
 //! `cargo run --release -p tachograph-symbols --example resolve_cost [-- ELF_FILE [ADDRESSES]]`
 //!
 //! Without a file, addresses are spread over this program and over libc; with one, over that file as if it were loaded. The
-//! allocated column is exact (counted); the estimate is what the budget charges for lines.
+//! allocated column is exact (counted); the estimate is what the budget charges for lines. `paths%` are the frames whose name has
+//! a path, which needs `debug = 1` or more in the program for inlined functions.
 
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::path::PathBuf;
@@ -23,7 +24,7 @@ fn main() {
     let count = arguments.next().and_then(|n| n.parse().ok());
     let count = count.unwrap_or(5000);
     println!(
-        "{:<12} {:<8} {:>7} {:>9} {:>10} {:>9} {:>9} {:>9} {:>9} {:>9} {:>7} {:>7}",
+        "{:<12} {:<8} {:>7} {:>9} {:>10} {:>9} {:>9} {:>9} {:>9} {:>9} {:>7} {:>7} {:>7}",
         "module",
         "mode",
         "named",
@@ -35,7 +36,8 @@ fn main() {
         "est. MB",
         "rss MB",
         "frames",
-        "lines%"
+        "lines%",
+        "paths%"
     );
     let targets = match file {
         Some(file) => vec![whole_file(file)],
@@ -82,14 +84,14 @@ fn measure(mode: &str, module: &Module, lines_budget_bytes: u64, count: u64) {
     let allocated = HEAP.load(Relaxed) - heap;
     let again = time(|| resolve_all(&mut symbolizer, &code));
 
-    let (frames, with_line, named) = quality(&mut symbolizer, &code);
+    let quality = quality(&mut symbolizer, &code);
     let stats = symbolizer.stats();
     let rss = rss_bytes().saturating_sub(rss);
     let name = module.path.file_name().unwrap_or("self".as_ref());
     println!(
-        "{:<12.12} {mode:<8} {:>6.1}% {:>9.2} {:>10.2} {:>9.1} {:>9.2} {:>9.2} {:>9.2} {:>9.1} {:>7.2} {:>6.1}%",
+        "{:<12.12} {mode:<8} {:>6.1}% {:>9.2} {:>10.2} {:>9.1} {:>9.2} {:>9.2} {:>9.2} {:>9.1} {:>7.2} {:>6.1}% {:>6.1}%",
         name.to_string_lossy(),
-        100.0 * named as f64 / code.len() as f64,
+        100.0 * quality.named as f64 / code.len() as f64,
         open.as_secs_f64() * 1e3,
         first.as_secs_f64() * 1e6 / code.len() as f64,
         again.as_secs_f64() * 1e9 / code.len() as f64,
@@ -97,8 +99,9 @@ fn measure(mode: &str, module: &Module, lines_budget_bytes: u64, count: u64) {
         megabytes(allocated as u64),
         megabytes(stats.lines_bytes),
         megabytes(rss),
-        frames as f64 / code.len() as f64,
-        100.0 * with_line as f64 / frames as f64,
+        quality.frames as f64 / code.len() as f64,
+        100.0 * quality.with_line as f64 / quality.frames as f64,
+        100.0 * quality.with_path as f64 / quality.frames as f64,
     );
     for module in stats.limited_modules {
         for shortfall in module.shortfalls {
@@ -111,14 +114,25 @@ fn resolve_all(symbolizer: &mut Symbolizer, code: &[u64]) -> usize {
     code.iter().map(|pc| symbolizer.resolve(*pc).len()).sum()
 }
 
-/// Frames, frames with a line, and addresses with a name.
-fn quality(symbolizer: &mut Symbolizer, code: &[u64]) -> (usize, usize, usize) {
-    let mut sums = (0, 0, 0);
+/// What the answers hold.
+#[derive(Default)]
+struct Quality {
+    frames: usize,
+    with_line: usize,
+    with_path: usize,
+    /// Addresses whose frames all have a name.
+    named: usize,
+}
+
+fn quality(symbolizer: &mut Symbolizer, code: &[u64]) -> Quality {
+    let mut sums = Quality::default();
     for pc in code {
         let frames = symbolizer.resolve(*pc);
-        sums.0 += frames.len();
-        sums.1 += frames.iter().filter(|frame| frame.line != 0).count();
-        sums.2 += usize::from(frames.iter().all(|frame| !frame.function.contains("+0x")));
+        sums.frames += frames.len();
+        sums.with_line += frames.iter().filter(|frame| frame.line != 0).count();
+        let paths = frames.iter().filter(|frame| frame.function.contains("::"));
+        sums.with_path += paths.count();
+        sums.named += usize::from(frames.iter().all(|frame| !frame.function.contains("+0x")));
     }
     sums
 }

@@ -10,6 +10,12 @@
 //! memory budget of [`Options::lines_budget_bytes`] lasts. Rust names are demangled without their hash, C++ names are left as
 //! they are. What could not be had, and why, is in [`Symbolizer::stats`].
 //!
+//! # Names
+//! A linkage name comes first: from DWARF, or for the physical function from the symbol table. Without one, a plain name stands
+//! behind the modules and types that DWARF puts it in, if it lies in the unit that asks for it. Inlined functions have paths in
+//! programs built with `debug = 1` or more; `line-tables-only` leaves out both linkage names and modules, so they are called
+//! `find_match` or `{closure#0}` there (not those of the standard library, which comes with `debug = 1`).
+//!
 //! # What you owe
 //! One thread owns a [`Symbolizer`] (it is `Send`). It reads files and allocates, so it is not for signal handlers. Files are
 //! mapped: someone who truncates a loaded module in place breaks the mapping as they break the running program itself.
@@ -41,6 +47,7 @@ mod image;
 mod lines;
 mod module;
 mod names;
+mod scopes;
 mod stats;
 mod symbolizer;
 mod symtab;

@@ -16,6 +16,8 @@ use gimli::{
 };
 
 use crate::elf::DebugSections;
+use crate::names::Name;
+use crate::scopes::Scopes;
 use crate::stats::Shortfall;
 use crate::unit::{self, Function, Unit};
 use crate::unit_index::{UnitId, UnitIndex};
@@ -35,7 +37,7 @@ pub(crate) struct Lines {
 
 /// One frame as DWARF has it.
 pub(crate) struct SourceFrame<'a> {
-    pub(crate) linkage_name: Option<&'a [u8]>,
+    pub(crate) name: Option<Name<'a>>,
     pub(crate) file: Option<&'a str>,
     pub(crate) line: u32,
 }
@@ -183,9 +185,8 @@ impl Lines {
             foreign: &mut self.foreign,
         };
         for function in functions.iter().rev() {
-            let name = names.name(unit_ref, function);
             emit(SourceFrame {
-                linkage_name: name.map(|name| name.slice()),
+                name: names.name(Some(unit.scopes()), unit_ref, function, MAX_ORIGINS),
                 file: file
                     .and_then(|number| unit.file(unit_ref, number))
                     .as_deref(),
@@ -197,7 +198,7 @@ impl Lines {
         }
         if let (true, Some((file, line))) = (functions.is_empty(), row) {
             emit(SourceFrame {
-                linkage_name: None,
+                name: None,
                 file: unit.file(unit_ref, file).as_deref(),
                 line,
             });
@@ -220,20 +221,41 @@ enum Origin {
 }
 
 impl Namer<'_> {
-    /// The linkage name, or else the plain one. Damage means no name, not no frame.
-    fn name(&mut self, unit: UnitRef<'_, Slice>, function: &Function) -> Option<Slice> {
-        let own = function.linkage_name.or(function.name);
-        let name = own.or_else(|| self.follow(unit, origin(function)?, MAX_ORIGINS));
-        name.filter(|name| !name.is_empty())
+    /// The linkage name if there is one on the way to the first origin, else the plain name that is nearest to the origin.
+    /// Damage means no name, not no frame. `scopes` are those of `unit`.
+    fn name<'a>(
+        &mut self,
+        scopes: Option<&Scopes>,
+        unit: UnitRef<'_, Slice>,
+        function: &Function,
+        left: usize,
+    ) -> Option<Name<'a>> {
+        if let Some(linkage) = function.linkage_name.filter(|name| !name.is_empty()) {
+            return Some(Name::Linkage(linkage.slice()));
+        }
+        let further = origin(function).and_then(|from| self.follow(scopes, unit, from, left));
+        further.or_else(|| {
+            let name = function.name.filter(|name| !name.is_empty())?;
+            let scopes = scopes.map_or(Vec::new(), |scopes| scopes.around(unit, function.entry));
+            Some(Name::Plain {
+                scopes: scopes.iter().map(|scope| scope.slice()).collect(),
+                name: name.slice(),
+            })
+        })
     }
 
-    fn follow(&mut self, unit: UnitRef<'_, Slice>, from: Origin, left: usize) -> Option<Slice> {
+    fn follow<'a>(
+        &mut self,
+        scopes: Option<&Scopes>,
+        unit: UnitRef<'_, Slice>,
+        from: Origin,
+        left: usize,
+    ) -> Option<Name<'a>> {
         let left = left.checked_sub(1)?;
         let offset = match from {
             Origin::Here(entry) => {
                 let function = unit::function_at(unit, entry).ok()?;
-                let own = function.linkage_name.or(function.name);
-                return own.or_else(|| self.follow(unit, origin(&function)?, left));
+                return self.name(scopes, unit, &function, left);
             }
             Origin::Elsewhere(offset) => offset,
         };
@@ -246,8 +268,10 @@ impl Namer<'_> {
             }
         };
         let entry = offset.to_unit_offset(&other.header);
-        let name = entry
-            .and_then(|entry| self.follow(other.unit_ref(self.dwarf), Origin::Here(entry), left));
+        // To learn the scopes of the other unit, all of it would have to be read.
+        let name = entry.and_then(|entry| {
+            self.follow(None, other.unit_ref(self.dwarf), Origin::Here(entry), left)
+        });
         *self.foreign = Some((id, other));
         name
     }
@@ -309,7 +333,7 @@ impl Budget {
 fn slice(sections: &DebugSections, id: SectionId) -> Slice {
     let bytes = sections.section(id).map(|section| {
         // SAFETY: `file_bytes` rule 2: `Lines` keeps the sections and drops all that borrows them first; if opening fails, that
-        // is gone before `Lines::open` returns. No slice leaves this file and `unit` without a shorter lifetime.
+        // is gone before `Lines::open` returns. No slice leaves this file, `unit` and `scopes` without a shorter lifetime.
         unsafe { section.slice() }
     });
     EndianSlice::new(bytes.unwrap_or_default(), LittleEndian)

@@ -8,7 +8,7 @@ use crate::cache::{Frame, FrameCache, Interner};
 use crate::image::Image;
 use crate::lines::{Budget, SourceFrame};
 use crate::module::Module;
-use crate::names;
+use crate::names::{self, Name, Path};
 use crate::stats::{ModuleStats, Stats};
 
 /// How to symbolize.
@@ -221,16 +221,18 @@ impl Names {
     ) -> Answer {
         let address = module.link_address(pc);
         let mut frames = Vec::new();
-        let mut is_mangled = false;
+        let mut path = Path::default();
         image.source_frames(address, budget, |frame| {
-            is_mangled = frame.linkage_name.is_some_and(names::is_mangled);
+            path = frame.name.as_ref().map_or(Path::None, Name::path);
             frames.push(self.source_frame(&frame));
         });
         if frames.is_empty() {
             frames.push(self.bare_frame(NAMELESS));
         }
-        // A plain DWARF name lacks the path that the symbol's name has.
-        let symbol = image.symbol(address).filter(|_| !is_mangled);
+        // The path of the last frame, the physical function: inlined ones have no symbol.
+        let symbol = image
+            .symbol(address)
+            .filter(|symbol| path.yields_to(symbol));
         let is_named = self.name_outermost(&mut frames, symbol, module, pc);
         Answer { frames, is_named }
     }
@@ -256,7 +258,7 @@ impl Names {
     }
 
     fn source_frame(&mut self, frame: &SourceFrame<'_>) -> Frame {
-        let name = frame.linkage_name.map(names::readable);
+        let name = frame.name.as_ref().map(Name::readable);
         Frame {
             function: self.functions.intern(name.as_deref().unwrap_or(NAMELESS)),
             file: self.files.intern(frame.file.unwrap_or_default()),

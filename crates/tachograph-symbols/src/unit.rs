@@ -8,12 +8,14 @@ use gimli::{
 };
 
 use crate::lines::Slice;
+use crate::scopes::{Scopes, ScopesBuilder};
 
 /// An open unit.
 pub(crate) struct Unit {
     dwarf_unit: gimli::Unit<Slice>,
     /// Sorted by begin.
     functions: Box<[FunctionRange]>,
+    scopes: Scopes,
     program: Option<CompleteLineProgram<Slice>>,
     /// Sorted by start.
     sequences: Box<[LineSequence<Slice>]>,
@@ -27,8 +29,8 @@ struct FunctionRange {
 }
 
 /// What an entry says about a function, inlined or not.
-#[derive(Default)]
 pub(crate) struct Function {
+    pub(crate) entry: UnitOffset,
     pub(crate) linkage_name: Option<Slice>,
     pub(crate) name: Option<Slice>,
     /// Where more about the function is found.
@@ -63,7 +65,7 @@ impl Unit {
         header: gimli::UnitHeader<Slice>,
     ) -> gimli::Result<Self> {
         let mut dwarf_unit = dwarf.unit(header)?;
-        let functions = functions(dwarf_unit.unit_ref(dwarf))?;
+        let (functions, scopes) = functions(dwarf_unit.unit_ref(dwarf))?;
         let program = dwarf_unit.line_program.take();
         // Functions have names without a sound line program, so its damage isn't that of the unit.
         let program = program.and_then(|program| program.sequences().ok());
@@ -72,6 +74,7 @@ impl Unit {
         Ok(Self {
             dwarf_unit,
             functions,
+            scopes,
             program,
             sequences: sequences.into_boxed_slice(),
         })
@@ -84,6 +87,7 @@ impl Unit {
     /// Estimated memory.
     pub(crate) fn memory_bytes(&self) -> u64 {
         let tables = size_of_val(&*self.functions) + size_of_val(&*self.sequences);
+        let tables = tables + self.scopes.memory_bytes();
         let files = self.program.as_ref().map_or(0, |program| {
             let header = program.header();
             size_of_val(header.file_names()) + size_of_val(header.include_directories())
@@ -103,6 +107,11 @@ impl Unit {
             Some(function) => walk(unit, function.entry, address),
             None => Ok(Vec::new()),
         }
+    }
+
+    /// What encloses the functions that have a plain name only.
+    pub(crate) fn scopes(&self) -> &Scopes {
+        &self.scopes
     }
 
     /// File number and line at an address.
@@ -152,7 +161,7 @@ pub(crate) fn least_memory_bytes(header: &gimli::UnitHeader<Slice>) -> u64 {
 pub(crate) fn function_at(unit: UnitRef<'_, Slice>, entry: UnitOffset) -> gimli::Result<Function> {
     let mut entries = unit.entries_raw(Some(entry))?;
     match entries.read_abbreviation()? {
-        Some(abbreviation) => read_function(unit, &mut entries, abbreviation),
+        Some(abbreviation) => read_function(unit, &mut entries, entry, abbreviation),
         None => Err(gimli::Error::NoEntryAtGivenOffset(entry.0 as u64)),
     }
 }
@@ -170,25 +179,30 @@ fn push_path(path: &mut String, part: &str) {
     path.push_str(part);
 }
 
-fn functions(unit: UnitRef<'_, Slice>) -> gimli::Result<Box<[FunctionRange]>> {
+fn functions(unit: UnitRef<'_, Slice>) -> gimli::Result<(Box<[FunctionRange]>, Scopes)> {
     let mut functions = Vec::new();
+    let mut scopes = ScopesBuilder::default();
     let mut entries = unit.entries_raw(None)?;
     while !entries.is_empty() {
-        let entry = entries.next_offset();
+        let (entry, depth) = (entries.next_offset(), entries.next_depth());
         let Some(abbreviation) = entries.read_abbreviation()? else {
             continue;
         };
+        scopes.pass(entry, depth, abbreviation);
         if abbreviation.tag() != gimli::DW_TAG_subprogram {
             entries.skip_attributes(abbreviation.attributes())?;
             continue;
         }
-        let extent = read_function(unit, &mut entries, abbreviation)?.extent;
-        extent.for_each_range(unit, |begin, end| {
+        let function = read_function(unit, &mut entries, entry, abbreviation)?;
+        if function.name.is_some() && function.linkage_name.is_none() {
+            scopes.keep();
+        }
+        function.extent.for_each_range(unit, |begin, end| {
             functions.push(FunctionRange { begin, end, entry });
         })?;
     }
     functions.sort_unstable_by_key(|f| f.begin);
-    Ok(functions.into_boxed_slice())
+    Ok((functions.into_boxed_slice(), scopes.finish()))
 }
 
 /// The function at `entry`, and the inlined calls at an address below it.
@@ -200,15 +214,15 @@ fn walk(unit: UnitRef<'_, Slice>, entry: UnitOffset, address: u64) -> gimli::Res
     let Some(abbreviation) = entries.read_abbreviation()? else {
         return Ok(chain);
     };
-    chain.push(read_function(unit, &mut entries, abbreviation)?);
+    chain.push(read_function(unit, &mut entries, entry, abbreviation)?);
     while !entries.is_empty() && entries.next_depth() > depth {
-        let here = entries.next_depth();
+        let (entry, here) = (entries.next_offset(), entries.next_depth());
         let Some(abbreviation) = entries.read_abbreviation()? else {
             continue;
         };
         match abbreviation.tag() {
             gimli::DW_TAG_inlined_subroutine => {
-                let call = read_function(unit, &mut entries, abbreviation)?;
+                let call = read_function(unit, &mut entries, entry, abbreviation)?;
                 if call.extent.contains(unit, address)? {
                     chain.push(call);
                     depth = here;
@@ -238,9 +252,10 @@ fn skip_children(entries: &mut EntriesRaw<'_, Slice>, depth: isize) -> gimli::Re
 fn read_function(
     unit: UnitRef<'_, Slice>,
     entries: &mut EntriesRaw<'_, Slice>,
+    entry: UnitOffset,
     abbreviation: &Abbreviation,
 ) -> gimli::Result<Function> {
-    let mut function = Function::default();
+    let mut function = Function::at(entry);
     for specification in abbreviation.attributes() {
         let attribute = entries.read_attribute(*specification)?;
         let value = attribute.value();
@@ -262,6 +277,19 @@ fn read_function(
         }
     }
     Ok(function)
+}
+
+impl Function {
+    fn at(entry: UnitOffset) -> Self {
+        Self {
+            entry,
+            linkage_name: None,
+            name: None,
+            origin: None,
+            call: Call::default(),
+            extent: Extent::default(),
+        }
+    }
 }
 
 /// File 0 is a file since DWARF 5, and none before.

@@ -1,4 +1,5 @@
-//! Every answer is the one that addr2line gives: the same frames, files and lines.
+//! Every answer is the one that addr2line gives: the same frames, files and lines, and the same names where both have a linkage
+//! name. Where addr2line has a plain name, ours may have a path before it (`same_name`).
 //!
 //! `TACHOGRAPH_ORACLE_FILE=/path/to/program cargo test --release --test oracle` compares over another file.
 
@@ -9,12 +10,24 @@ use addr2line::Context;
 use gimli::{Dwarf, EndianSlice, LittleEndian};
 use object::read::elf::ElfFile64;
 use object::{Object, ObjectSection};
-use tachograph_symbols::{Module, Options, Symbolizer};
+use tachograph_symbols::{Frame, Module, Options, Symbolizer};
 
 type Slice<'a> = EndianSlice<'a, LittleEndian>;
 
-/// A frame in the words of both.
-type Seen = (Option<String>, String, u32);
+/// A frame of addr2line.
+#[derive(Debug)]
+struct Expected {
+    name: Option<ExpectedName>,
+    file: String,
+    line: u32,
+}
+
+#[derive(Debug)]
+enum ExpectedName {
+    /// A linkage name, demangled.
+    Full(String),
+    Plain(String),
+}
 
 fn load(bytes: &[u8]) -> (Context<Slice<'_>>, Vec<u64>) {
     let elf = ElfFile64::<object::LittleEndian>::parse(bytes).expect("elf");
@@ -31,22 +44,88 @@ fn load(bytes: &[u8]) -> (Context<Slice<'_>>, Vec<u64>) {
     (context, addresses.collect())
 }
 
-/// Frames of addr2line; the name only where it is a full one, as ours takes the symbol's otherwise.
-fn expected(context: &Context<Slice<'_>>, pc: u64) -> Vec<Seen> {
+fn expected(context: &Context<Slice<'_>>, pc: u64) -> Vec<Expected> {
     let mut frames = context.find_frames(pc).skip_all_loads().expect("frames");
     let mut seen = Vec::new();
     while let Some(frame) = frames.next().expect("frame") {
-        let name = frame
-            .function
-            .map(|f| String::from_utf8_lossy(f.name.slice()).into_owned());
-        let name = name.and_then(|name| {
-            let demangled = rustc_demangle::try_demangle(&name).ok()?;
-            Some(format!("{demangled:#}"))
-        });
+        let name = frame.function.map(|f| expected_name(f.name.slice()));
         let (file, line) = frame.location.map_or((None, None), |l| (l.file, l.line));
-        seen.push((name, file.unwrap_or_default().to_owned(), line.unwrap_or(0)));
+        seen.push(Expected {
+            name,
+            file: file.unwrap_or_default().to_owned(),
+            line: line.unwrap_or(0),
+        });
     }
     seen
+}
+
+fn expected_name(name: &[u8]) -> ExpectedName {
+    let name = String::from_utf8_lossy(name).into_owned();
+    match rustc_demangle::try_demangle(&name) {
+        Ok(demangled) => ExpectedName::Full(format!("{demangled:#}")),
+        Err(_) => ExpectedName::Plain(name),
+    }
+}
+
+/// What kind of difference there is, if any.
+fn difference(frames: &[Frame], expected: &[Expected]) -> Option<&'static str> {
+    let pairs = || frames.iter().zip(expected);
+    let names = || pairs().filter_map(|(f, e)| Some((&*f.function, e.name.as_ref()?)));
+    let inlined = frames.len().saturating_sub(1);
+    if frames.len() != expected.len() {
+        Some("depth")
+    } else if pairs().any(|(f, e)| *f.file != e.file || f.line != e.line) {
+        Some("place")
+    } else if names()
+        .enumerate()
+        .any(|(at, (ours, theirs))| !same_name(ours, theirs, at < inlined))
+    {
+        Some("name")
+    } else {
+        None
+    }
+}
+
+/// The same linkage name; or the same plain name, with or without path. A physical function may have taken its symbol's name,
+/// which has no type arguments at the end and other words for closures: there the item's name is compared.
+fn same_name(ours: &str, theirs: &ExpectedName, is_inlined: bool) -> bool {
+    match theirs {
+        ExpectedName::Full(theirs) => ours == theirs,
+        ExpectedName::Plain(theirs) if ours == theirs => true,
+        ExpectedName::Plain(theirs) if is_inlined => ours.ends_with(&format!("::{theirs}")),
+        ExpectedName::Plain(theirs) => item(ours) == item(theirs),
+    }
+}
+
+/// `load` of `app::Store<T>::load::<A>`, and `closure` of all closures.
+fn item(name: &str) -> &str {
+    let mut depth = 0;
+    let mut end = name.len();
+    let bytes = name.as_bytes();
+    for at in (0..bytes.len()).rev() {
+        match bytes[at] {
+            // Not the arrow of a function type.
+            b'>' if at == 0 || bytes[at - 1] != b'-' => depth += 1,
+            b'<' => {
+                depth -= 1;
+                if depth == 0 {
+                    end = at;
+                }
+            }
+            b':' if depth == 0 && at + 1 < end => {
+                return word(&name[at + 1..end]);
+            }
+            b':' if depth == 0 => end = at,
+            _ => {}
+        }
+    }
+    word(&name[..end])
+}
+
+/// The name of an item without what sets off compiler-made ones: `{closure#0}`, `{{closure}}`, `call{{vtable.shim}}`.
+fn word(name: &str) -> &str {
+    let name = name.trim_start_matches('{');
+    name.split(['#', ':', '{', '}']).next().unwrap_or(name)
 }
 
 #[test]
@@ -65,21 +144,7 @@ fn frames_are_those_of_addr2line() {
             continue;
         }
         compared += 1;
-        let kind = if frames.len() != expected.len() {
-            "depth"
-        } else if frames
-            .iter()
-            .zip(&expected)
-            .any(|(f, e)| *f.file != e.1 || f.line != e.2)
-        {
-            "place"
-        } else if frames
-            .iter()
-            .zip(&expected)
-            .any(|(f, e)| e.0.as_ref().is_some_and(|name| *f.function != **name))
-        {
-            "name"
-        } else {
+        let Some(kind) = difference(frames, &expected) else {
             continue;
         };
         differences.entry(kind).or_default().push(pc);
