@@ -19,7 +19,9 @@
 //!
 //! Modelled in `tests/loom_gate.rs`, one case per rule.
 
-use crate::sync::{AtomicBool, AtomicU64, Ordering, back_off, compiler_fence, fence, signal_point};
+use crate::sync::{
+    AtomicBool, AtomicU64, Ordering, back_off, compiler_fence, fence, load_own_flag, signal_point,
+};
 
 /// The generation that is being recorded, 0 when nothing is.
 ///
@@ -128,8 +130,7 @@ impl Gate {
     #[inline(always)]
     pub fn enter(&self, flag: &WriteFlag) -> Entry {
         signal_point();
-        // Relaxed: only this thread and its own handlers write the flag.
-        if flag.0.load(Ordering::Relaxed) {
+        if load_own_flag(&flag.0) {
             return Entry::Nested;
         }
         signal_point();
@@ -159,8 +160,7 @@ impl Gate {
     /// Begins a handler's critical section on the interrupted thread, `None` when nothing is recorded (rule 5).
     #[inline(always)]
     pub fn enter_handler(&self, flag: &WriteFlag) -> Option<HandlerEntry> {
-        // Relaxed: same thread.
-        let owns_flag = !flag.0.load(Ordering::Relaxed);
+        let owns_flag = !load_own_flag(&flag.0);
         if owns_flag {
             // Relaxed: as in `raise`.
             flag.0.store(true, Ordering::Relaxed);

@@ -34,6 +34,35 @@ pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
         .unwrap_or_else(std::sync::PoisonError::into_inner)
 }
 
+/// Loads a word that only the calling thread writes.
+///
+/// loom then checks exactly that. And it misses no switch: of the accesses to a word it remembers the last only, so that a writer's
+/// own load would hide the other side's load before it.
+#[inline(always)]
+pub(crate) fn load_own(word: &AtomicU64) -> u64 {
+    #[cfg(not(loom))]
+    // Relaxed: no other thread writes it.
+    return word.load(Ordering::Relaxed);
+    #[cfg(loom)]
+    // SAFETY: loom fails when another thread's store has not happened before.
+    unsafe {
+        word.unsync_load()
+    }
+}
+
+/// As `load_own`, for a flag.
+#[inline(always)]
+pub(crate) fn load_own_flag(flag: &AtomicBool) -> bool {
+    #[cfg(not(loom))]
+    // Relaxed: no other thread writes it.
+    return flag.load(Ordering::Relaxed);
+    #[cfg(loom)]
+    // SAFETY: as in `load_own`.
+    unsafe {
+        flag.unsync_load()
+    }
+}
+
 /// Passes the time of one try in a loop that waits for another thread.
 pub(crate) fn back_off(tries: u32) {
     #[cfg(loom)]

@@ -11,7 +11,7 @@
 //!
 //! Modelled in `tests/loom_session.rs`, one case per rule.
 
-use crate::sync::{AtomicU64, Ordering};
+use crate::sync::{AtomicU64, Ordering, load_own};
 
 /// See the module's text.
 #[derive(Debug)]
@@ -54,8 +54,8 @@ impl Syscall {
 
     /// The thread goes in, with its slot.
     pub fn begin(&self) {
-        // Relaxed: only the thread itself leaves OUTSIDE.
-        let count = self.0.load(Ordering::Relaxed) >> COUNT_SHIFT;
+        // The engine writes only inside of a section.
+        let count = load_own(&self.0) >> COUNT_SHIFT;
         // Release: pairs with the Acquire in `look` (rule 1).
         self.0
             .store((count + 1) << COUNT_SHIFT | INSIDE, Ordering::Release);

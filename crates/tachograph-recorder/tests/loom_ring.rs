@@ -12,8 +12,13 @@ use tachograph_recorder::model::{Gate, Ring, Words};
 
 const WORDS: usize = 8;
 
+/// An empty ring whose words hold what earlier records left.
 fn ring() -> Arc<Ring> {
-    Arc::new(Ring::new(Words::tracked(WORDS)))
+    let ring = Ring::new(Words::tracked(WORDS));
+    for word in 0..WORDS {
+        ring.words().set(word, 1);
+    }
+    Arc::new(ring)
 }
 
 /// Writes a record of `words` words, all `value`.
@@ -21,6 +26,11 @@ fn push(ring: &Ring, value: u64, words: usize) -> bool {
     let Some(place) = ring.reserve(words) else {
         return false;
     };
+    // Writers fill a record through one pointer.
+    assert!(
+        Ring::payload(place, 0) + words <= WORDS,
+        "a record is split"
+    );
     for word in 0..words {
         ring.words().set(Ring::payload(place, word), value);
     }

@@ -17,7 +17,7 @@
 //! Modelled in `tests/loom_ring.rs`, one case per rule.
 
 use super::words::Words;
-use crate::sync::{AtomicU64, Ordering};
+use crate::sync::{AtomicU64, Ordering, load_own};
 
 /// A ring over `Words`.
 #[derive(Debug)]
@@ -59,8 +59,7 @@ impl Ring {
     pub fn reserve(&self, payload: usize) -> Option<Place> {
         let capacity = self.words.len();
         let wanted = payload + 1;
-        // Relaxed: only this thread moves `head`.
-        let head = self.head.load(Ordering::Relaxed);
+        let head = load_own(&self.head);
         // Acquire: pairs with the Release in `drain`; the freed words have been read.
         let tail = self.tail.load(Ordering::Acquire);
         let mut index = self.words.index(head);
@@ -102,8 +101,7 @@ impl Ring {
     /// Consumer only.
     pub fn drain(&self, mut take: impl FnMut(&Words, usize, usize)) -> usize {
         let mut records = 0;
-        // Relaxed: only this thread moves `tail` while the ring is in use.
-        let mut tail = self.tail.load(Ordering::Relaxed);
+        let mut tail = load_own(&self.tail);
         // Acquire: pairs with the Release in `commit`.
         while tail != self.head.load(Ordering::Acquire) {
             let index = self.words.index(tail);
@@ -123,8 +121,8 @@ impl Ring {
 
     /// Whether nothing waits.
     pub fn is_empty(&self) -> bool {
-        // Relaxed: as in `drain`.
-        self.tail.load(Ordering::Relaxed) == self.head.load(Ordering::Acquire)
+        // Acquire: as in `drain`.
+        load_own(&self.tail) == self.head.load(Ordering::Acquire)
     }
 
     /// Starts over at the front (rule 5).

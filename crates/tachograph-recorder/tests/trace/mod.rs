@@ -145,7 +145,10 @@ impl Trace {
     }
 
     pub fn samples(&self) -> u64 {
-        self.generations.iter().flat_map(|g| g.samples.values()).sum()
+        self.generations
+            .iter()
+            .flat_map(|g| g.samples.values())
+            .sum()
     }
 
     pub fn timed_events(&self) -> u64 {
@@ -217,7 +220,10 @@ impl Generation {
                 let events = self.events.entry(batch.header.thread.0).or_default();
                 let mut time = batch.header.time.0;
                 let last = events.last().map_or(0, |event| event.time);
-                assert!(time > last, "a batch begins before the one before has ended");
+                assert!(
+                    time > last,
+                    "a batch begins before the one before has ended"
+                );
                 for raw in batch.events() {
                     let raw = raw.expect("an event");
                     assert!(raw.dt.0 > 0 || events.is_empty(), "two events at one time");
@@ -271,7 +277,10 @@ impl Generation {
                     ArgKind::Stack | ArgKind::NewStack => self.stacks.contains_key(id),
                     _ => true,
                 };
-                assert!(defined || *id == 0, "{name}: generation {number}: {event:?}");
+                assert!(
+                    defined || *id == 0,
+                    "{name}: generation {number}: {event:?}"
+                );
             }
         }
         let mut emitted: BTreeMap<u64, u64> = BTreeMap::new();
