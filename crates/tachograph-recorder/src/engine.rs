@@ -138,17 +138,26 @@ impl Engine {
     }
 
     fn look_for_threads(&mut self) {
+        let Some(look) = self.armory.as_mut().map(Armory::look) else {
+            return;
+        };
+        if look.has_news() {
+            // Before they are armed: their first samples are walked on stacks that the tables know.
+            self.refresh_tables();
+        }
         if let Some(armory) = &mut self.armory {
-            armory.look();
+            armory.act(look);
         }
     }
 
     fn look_for_modules(&mut self) {
-        let loaded = load_counters();
-        if loaded == self.loaded && !CORE.sampler.tables.take_stale() {
-            return;
+        if load_counters() != self.loaded || CORE.sampler.tables.take_stale() {
+            self.refresh_tables();
         }
-        self.loaded = loaded;
+    }
+
+    fn refresh_tables(&mut self) {
+        self.loaded = load_counters();
         let Some(tables) = CORE.sampler.tables.get() else {
             return;
         };

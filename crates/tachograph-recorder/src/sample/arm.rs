@@ -23,6 +23,20 @@ pub(crate) struct Armory {
     first_look: bool,
 }
 
+/// What a look at the process's threads has found.
+#[derive(Debug, Default)]
+pub(crate) struct Look {
+    news: Vec<u64>,
+    now: HashSet<u64>,
+}
+
+impl Look {
+    /// Whether there are threads that were not there at the last look.
+    pub(crate) fn has_news(&self) -> bool {
+        !self.news.is_empty()
+    }
+}
+
 /// xorshift64*; only the spread of first expiries depends on it.
 #[derive(Debug)]
 struct Random(u64);
@@ -50,12 +64,11 @@ impl Armory {
         }
     }
 
-    /// Finds threads that came or went without a word. Returns those that went.
-    pub(crate) fn look(&mut self) -> Vec<&'static ThreadRecord> {
-        let first = std::mem::replace(&mut self.first_look, false);
+    /// Looks for threads that came or went without a word.
+    pub(crate) fn look(&mut self) -> Look {
         let now: HashSet<u64> = os::all_threads().into_iter().collect();
         if now.is_empty() {
-            return Vec::new();
+            return Look::default();
         }
         for record in CORE.registry.live() {
             // Acquire: pairs with the Release at the thread's exit. Its tid may be another thread's by now.
@@ -65,16 +78,21 @@ impl Armory {
         }
         let mut news: Vec<u64> = now.difference(&self.known).copied().collect();
         news.sort_unstable();
-        if !news.is_empty() && !first {
-            // A stack that the tables don't know yet; the engine refreshes them before it arms anybody else.
-            CORE.sampler.tables.mark_stale();
+        Look { news, now }
+    }
+
+    /// Arms those that came, and gives up those that went. The tables should know the stacks of those that came.
+    pub(crate) fn act(&mut self, look: Look) {
+        if look.now.is_empty() {
+            return;
         }
-        for &tid in &news {
+        let first = std::mem::replace(&mut self.first_look, false);
+        for tid in look.news {
             self.meet(tid, first);
         }
-        self.known = now;
+        self.known = look.now;
         CORE.sampler.arm_newcomers();
-        self.miss()
+        self.miss();
     }
 
     fn meet(&mut self, tid: u64, was_there: bool) {
@@ -90,26 +108,22 @@ impl Armory {
         CORE.registry.locked(|_| arm(record, was_there, first_ns));
     }
 
-    /// Unregistered threads that are not there any more.
-    fn miss(&self) -> Vec<&'static ThreadRecord> {
-        CORE.registry
-            .live()
-            .into_iter()
-            .filter(|record| {
-                let shared = &record.shared;
-                if !shared.registered.load(Ordering::Acquire) {
-                    read_clock(record);
-                }
-                !shared.registered.load(Ordering::Acquire)
-                    && !shared.exited.load(Ordering::Acquire)
-                    && !self.known.contains(&record.tid())
-            })
-            .inspect(|record| {
+    /// Gives up unregistered threads that are not there any more.
+    fn miss(&self) {
+        for record in CORE.registry.live() {
+            let shared = &record.shared;
+            // Acquire (both): pair with the Release at registration and exit.
+            if shared.registered.load(Ordering::Acquire) || shared.exited.load(Ordering::Acquire) {
+                continue;
+            }
+            read_clock(record);
+            if !self.known.contains(&record.tid()) {
                 *lock(&record.sample.timer) = None;
                 CORE.registry.forget_tid(record);
-                record.shared.exited.store(true, Ordering::Release);
-            })
-            .collect()
+                // Release: pairs with the Acquire in `advance::exited_threads`.
+                shared.exited.store(true, Ordering::Release);
+            }
+        }
     }
 }
 
