@@ -13,14 +13,11 @@ use std::marker::PhantomData;
 use tachograph_wire::EventKind;
 
 use crate::core::{CORE, bound, this_thread, undisturbed};
+use crate::fast;
 use crate::record::ThreadRecord;
-use crate::regions::OpenRegion;
+use crate::regions::{BACKGROUND, INHERITED, OpenRegion};
 use crate::section::Section;
 
-/// "No user task": the background task of the wire.
-const BACKGROUND: u64 = 0;
-/// "The user task of the region around".
-const INHERITED: u64 = u64::MAX;
 /// "Nothing was begun".
 const OFF: u64 = 0;
 
@@ -148,18 +145,6 @@ fn name_id(section: &mut Section, name: &Cow<'static, str>) -> Option<u64> {
     }
 }
 
-#[inline(always)]
-fn resolve_task(section: &Section, task: u64) -> u64 {
-    if task != INHERITED {
-        return task;
-    }
-    section
-        .owner
-        .regions
-        .last()
-        .map_or(BACKGROUND, |region| region.task)
-}
-
 /// Inlined into the caller, where it is known which kind of name it is: a static one goes on in registers.
 #[inline(always)]
 fn begin_region(task: u64, name: Cow<'static, str>) -> Region {
@@ -171,40 +156,13 @@ fn begin_region(task: u64, name: Cow<'static, str>) -> Region {
 
 #[inline(never)]
 fn begin_static_region(task: u64, name: &'static str) -> Region {
-    match bound().and_then(|record| begin_ready_region(record, task, name)) {
-        Some(region) => region,
+    match bound().and_then(|record| fast::begin_region(record, task, name)) {
+        Some(serial) => Region {
+            serial,
+            _not_send: PhantomData,
+        },
         None => prepare_static_region(task, name),
     }
-}
-
-/// The fast path: nothing to see to, the name known, room for everything. Calls nothing.
-#[inline(always)]
-fn begin_ready_region(
-    record: &'static ThreadRecord,
-    task: u64,
-    name: &'static str,
-) -> Option<Region> {
-    let mut section = Section::begin_ready(record)?;
-    let name_id = section.owner.names.find(section.generation, name)?;
-    if section.owner.regions.is_full() {
-        return None;
-    }
-    let task = resolve_task(&section, task);
-    if !section.write_region(EventKind::UserRegionBegin, task, name_id) {
-        return None;
-    }
-    let serial = section.owner.stamp.0;
-    section.owner.regions.push_into_room(OpenRegion {
-        task,
-        name: Cow::Borrowed(name),
-        generation: section.generation,
-        name_id,
-        serial,
-    });
-    Some(Region {
-        serial,
-        _not_send: PhantomData,
-    })
 }
 
 #[cold]
@@ -220,7 +178,7 @@ fn prepare_static_region(task: u64, name: &'static str) -> Region {
     let Some(name_id) = section.name(name) else {
         return Region::OFF;
     };
-    let task = resolve_task(&section, task);
+    let task = section.owner.regions.resolve_task(task);
     open_region(&mut section, task, Cow::Borrowed(name), name_id)
 }
 
@@ -236,7 +194,7 @@ fn begin_owned_region(task: u64, name: String) -> Region {
     let Some(name_id) = section.text(&name) else {
         return Region::OFF;
     };
-    let task = resolve_task(&section, task);
+    let task = section.owner.regions.resolve_task(task);
     open_region(&mut section, task, Cow::Owned(name), name_id)
 }
 
@@ -272,25 +230,9 @@ fn open_region(section: &mut Section, task: u64, name: Cow<'static, str>, name_i
 #[inline(never)]
 fn end_region(serial: u64) {
     let Some(record) = bound() else { return };
-    if end_ready_region(record, serial).is_none() {
+    if fast::end_region(record, serial).is_none() {
         end_any_region(record, serial);
     }
-}
-
-/// The fast path of `end_region`. Calls nothing.
-#[inline(always)]
-fn end_ready_region(record: &'static ThreadRecord, serial: u64) -> Option<()> {
-    let mut section = Section::begin_ready(record)?;
-    let region = section.owner.regions.last()?;
-    let (task, name_id) = (region.task, region.name_id);
-    let plain = region.serial == serial
-        && region.generation == section.generation
-        && matches!(region.name, Cow::Borrowed(_));
-    if !plain || !section.write_region(EventKind::UserRegionEnd, task, name_id) {
-        return None;
-    }
-    section.owner.regions.pop_static();
-    Some(())
 }
 
 #[cold]
@@ -415,7 +357,7 @@ fn write_log(task: u64, category: &Cow<'static, str>, message: &str) {
         && let Some(category) = name_id(&mut section, category)
         && let Some(message) = section.text(message)
     {
-        let task = resolve_task(&section, task);
+        let task = section.owner.regions.resolve_task(task);
         section.write(EventKind::UserLog, [task, category, message, 0]);
     }
 }

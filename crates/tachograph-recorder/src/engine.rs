@@ -134,6 +134,7 @@ impl Engine {
             }
             self.take_slots();
         }
+        CORE.queue.nudge();
         self.look_for_modules();
     }
 

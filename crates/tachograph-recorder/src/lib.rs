@@ -50,6 +50,8 @@ mod engine;
 #[cfg(not(loom))]
 mod error;
 #[cfg(not(loom))]
+mod fast;
+#[cfg(not(loom))]
 mod names;
 #[cfg(not(loom))]
 mod notes;

@@ -46,8 +46,13 @@ struct OpenGeneration {
 struct State {
     generations: VecDeque<OpenGeneration>,
     free: Vec<Buffer>,
+    /// Blocks pushed since the writer was last woken.
+    unannounced: usize,
     finished: bool,
 }
+
+/// Blocks that gather before their writer is woken: waking costs a system call. The engine's batches wake it in any case.
+const BLOCKS_PER_WAKE: usize = 8;
 
 /// The queue of one process.
 #[derive(Debug)]
@@ -78,6 +83,7 @@ impl Queue {
             state: Mutex::new(State {
                 generations: VecDeque::new(),
                 free: Vec::new(),
+                unannounced: 0,
                 finished: false,
             }),
             work: Condvar::new(),
@@ -116,17 +122,25 @@ impl Queue {
         self.work.notify_one();
     }
 
-    /// Hands over `full`, if there is one, and takes an empty block; `None` when the kernel has no memory.
+    /// Hands over `full`, if there is one, and takes an empty block; `None` when the kernel has no memory, or when twice as much
+    /// waits for the sink as may.
     pub(crate) fn exchange(&self, generation: u64, full: Option<Sealed>) -> Option<Buffer> {
-        let recycled = {
+        let counted = full.is_some();
+        let (recycled, wake) = {
             let mut state = self.state();
-            if let Some(full) = full {
-                self.count(BUFFER_BYTES);
-                state.push(generation, Chunk::Block(full));
-                self.work.notify_one();
-            }
-            state.free.pop()
+            let wake = full.is_some_and(|full| state.push_block(generation, full));
+            (state.free.pop(), wake)
         };
+        if wake {
+            self.work.notify_one();
+        }
+        if counted {
+            self.count(BUFFER_BYTES);
+        }
+        if self.in_flight() > self.limit.load(Ordering::Relaxed).saturating_mul(2) {
+            // The engine has not got to run since the limit was passed: the thread falls silent, as without memory.
+            return None;
+        }
         recycled.or_else(Buffer::map)
     }
 
@@ -179,7 +193,11 @@ impl Queue {
     /// Gives a written block back to the pool.
     pub(crate) fn recycle(&self, buffer: Buffer) {
         self.uncount(BUFFER_BYTES);
-        self.state().free.push(buffer);
+        let most = self.limit.load(Ordering::Relaxed) / BUFFER_BYTES / 4 + 1;
+        let mut state = self.state();
+        if state.free.len() < most {
+            state.free.push(buffer);
+        }
     }
 
     /// Takes `bytes` of an engine batch off the books.
@@ -206,6 +224,7 @@ impl Queue {
     /// Asks for an end of the run: somebody got no memory.
     pub(crate) fn press(&self) {
         if !self.pressed.swap(true, Ordering::Relaxed) {
+            self.work.notify_one();
             self.call_engine(|call| call.look = true);
         }
     }
@@ -228,6 +247,11 @@ impl Queue {
             .iter()
             .map(|g| g.chunks.len())
             .sum()
+    }
+
+    /// Wakes the writer for what has gathered.
+    pub(crate) fn nudge(&self) {
+        self.work.notify_one();
     }
 
     /// Gives all free blocks back to the kernel.
@@ -272,6 +296,17 @@ impl State {
             .iter_mut()
             .rev()
             .find(|open| open.generation == generation)
+    }
+
+    /// Whether the writer should be woken.
+    fn push_block(&mut self, generation: u64, block: Sealed) -> bool {
+        self.push(generation, Chunk::Block(block));
+        self.unannounced += 1;
+        let wake = self.unannounced >= BLOCKS_PER_WAKE;
+        if wake {
+            self.unannounced = 0;
+        }
+        wake
     }
 
     fn push(&mut self, generation: u64, chunk: Chunk) {

@@ -5,6 +5,11 @@
 
 use std::borrow::Cow;
 
+/// "No user task": the background task of the wire.
+pub(crate) const BACKGROUND: u64 = 0;
+/// "The user task of the region around".
+pub(crate) const INHERITED: u64 = u64::MAX;
+
 /// One open region.
 #[derive(Debug)]
 pub(crate) struct OpenRegion {
@@ -27,6 +32,15 @@ pub(crate) struct OpenRegions {
 impl OpenRegions {
     pub(crate) const fn new() -> Self {
         Self { open: Vec::new() }
+    }
+
+    /// The user task that `task` means here.
+    #[inline(always)]
+    pub(crate) fn resolve_task(&self, task: u64) -> u64 {
+        if task != INHERITED {
+            return task;
+        }
+        self.last().map_or(BACKGROUND, |region| region.task)
     }
 
     /// Whether the next `push` would allocate.

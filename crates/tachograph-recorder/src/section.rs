@@ -98,21 +98,6 @@ impl Section {
         }
     }
 
-    /// As `begin`, if there is nothing to see to first; `None` also when there is. Calls nothing, so that a fast path that uses
-    /// only this, and goes to `begin` otherwise, keeps everything in registers.
-    #[inline(always)]
-    pub(crate) fn begin_ready(record: &'static ThreadRecord) -> Option<Self> {
-        let Entry::In(generation) = CORE.gate.enter(&record.flag) else {
-            return None;
-        };
-        // SAFETY: inside the critical section of `generation`.
-        if unsafe { record.slot(generation) }.is_ready(generation) {
-            return Some(Self::of(record, generation));
-        }
-        CORE.gate.leave(&record.flag);
-        None
-    }
-
     #[inline(always)]
     fn of(record: &'static ThreadRecord, generation: u64) -> Self {
         Self {
@@ -133,17 +118,6 @@ impl Section {
         // SAFETY: `begin` left room for an event, and `more` asks for each further one.
         unsafe {
             self.slot.write(&mut self.owner.stamp, self.now, kind, args);
-        }
-    }
-
-    /// Writes a region's begin or end if its delta and its name's id are short; false if not, and nothing is written.
-    #[inline(always)]
-    #[must_use]
-    pub(crate) fn write_region(&mut self, kind: EventKind, task: u64, name_id: u64) -> bool {
-        // SAFETY: as in `write`.
-        unsafe {
-            self.slot
-                .write_region(&mut self.owner.stamp, self.now, kind, task, name_id)
         }
     }
 
