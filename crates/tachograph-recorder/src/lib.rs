@@ -93,6 +93,8 @@ mod summary;
 mod tables;
 #[cfg(not(loom))]
 mod totals;
+#[cfg(tachograph_sanitizer)]
+mod visible;
 #[cfg(not(loom))]
 mod writer;
 

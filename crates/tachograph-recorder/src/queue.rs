@@ -13,7 +13,9 @@ use std::time::Duration;
 
 use crate::buffer::{BUFFER_BYTES, Buffer, Sealed};
 use crate::package::Closing;
-use crate::sync::{AtomicBool, AtomicUsize, Condvar, Mutex, MutexGuard, Ordering, lock};
+use crate::sync::{
+    AtomicBool, AtomicUsize, Condvar, Mutex, MutexGuard, Ordering, lock, wait, wait_timeout,
+};
 
 /// One piece of a generation.
 #[derive(Debug)]
@@ -183,10 +185,7 @@ impl Queue {
             } else if state.finished {
                 return Work::Finished;
             }
-            state = self
-                .work
-                .wait(state)
-                .unwrap_or_else(std::sync::PoisonError::into_inner);
+            state = wait(&self.work, state);
         }
     }
 
@@ -254,10 +253,15 @@ impl Queue {
         self.work.notify_one();
     }
 
-    /// Gives all free blocks back to the kernel.
+    /// Gives all memory back to the kernel, with what nobody has written because the writer died. The recording is over.
     pub(crate) fn release_memory(&self) {
-        let free = std::mem::take(&mut self.state().free);
-        drop(free);
+        let mut state = self.state();
+        let free = std::mem::take(&mut state.free);
+        let unwritten = std::mem::take(&mut state.generations);
+        drop(state);
+        drop((free, unwritten));
+        // Relaxed: see `begin`.
+        self.in_flight.store(0, Ordering::Relaxed);
     }
 
     /// Asks something of the engine.
@@ -270,11 +274,7 @@ impl Queue {
     pub(crate) fn wait_for_call(&self, timeout: Duration) -> bool {
         let mut call = lock(&self.engine);
         if !call.stop && !call.look && !timeout.is_zero() {
-            call = self
-                .wake_engine
-                .wait_timeout(call, timeout)
-                .unwrap_or_else(std::sync::PoisonError::into_inner)
-                .0;
+            call = wait_timeout(&self.wake_engine, call, timeout);
         }
         call.look = false;
         call.stop

@@ -3,12 +3,22 @@
 //! Nothing else in this crate names `std::sync::atomic`. Protocol rooms (`gate`, `sample::ring`, `status`) use only what
 //! stands here, so that `tests/loom_*.rs` can model them.
 
+#[cfg(not(any(loom, tachograph_sanitizer)))]
+use std::sync::PoisonError;
+#[cfg(not(any(loom, tachograph_sanitizer)))]
+use std::time::Duration;
+
+#[cfg(not(loom))]
+pub(crate) use std::sync::Arc;
 #[cfg(not(loom))]
 pub(crate) use std::sync::atomic::{
     AtomicBool, AtomicU32, AtomicU64, AtomicUsize, Ordering, fence,
 };
-#[cfg(not(loom))]
-pub(crate) use std::sync::{Arc, Condvar, Mutex, MutexGuard};
+#[cfg(not(any(loom, tachograph_sanitizer)))]
+pub(crate) use std::sync::{Condvar, Mutex, MutexGuard};
+
+#[cfg(tachograph_sanitizer)]
+pub(crate) use crate::visible::{Condvar, Mutex, MutexGuard, lock, wait, wait_timeout};
 
 #[cfg(loom)]
 pub(crate) use loom::sync::atomic::{AtomicBool, AtomicU64, Ordering, fence};
@@ -27,11 +37,26 @@ pub(crate) fn compiler_fence() {
 }
 
 /// Locks, whether or not another thread panicked while it held the lock: a tracer must outlive its host's panics.
-#[cfg(not(loom))]
+#[cfg(not(any(loom, tachograph_sanitizer)))]
 pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex
-        .lock()
-        .unwrap_or_else(std::sync::PoisonError::into_inner)
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Waits for a notification; poison as in `lock`.
+#[cfg(not(any(loom, tachograph_sanitizer)))]
+pub(crate) fn wait<'a, T>(condvar: &Condvar, guard: MutexGuard<'a, T>) -> MutexGuard<'a, T> {
+    condvar.wait(guard).unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Waits for a notification or until `timeout` is over.
+#[cfg(not(any(loom, tachograph_sanitizer)))]
+pub(crate) fn wait_timeout<'a, T>(
+    condvar: &Condvar,
+    guard: MutexGuard<'a, T>,
+    timeout: Duration,
+) -> MutexGuard<'a, T> {
+    let waited = condvar.wait_timeout(guard, timeout);
+    waited.unwrap_or_else(PoisonError::into_inner).0
 }
 
 /// Loads a word that only the calling thread writes.

@@ -25,7 +25,7 @@ fn a_second_start_is_refused_and_harms_nothing() {
     assert!(matches!(second, Err(StartError::AlreadyRecording)));
     log("lifecycle", "still here");
     let (trace, _) = stop("second-start", running);
-    assert_eq!(trace.texts(EventKind::UserLog, 1), ["still here"]);
+    assert_eq!(trace.logs("lifecycle"), ["still here"]);
 }
 
 #[test]
@@ -48,7 +48,7 @@ fn a_drop_without_stop_ends_the_recording_and_completes_the_trace() {
     assert!(!is_recording());
     let bytes = sink.take();
     let trace = Trace::well_formed("drop", &bytes);
-    assert_eq!(trace.texts(EventKind::UserLog, 1), ["before the drop"]);
+    assert_eq!(trace.logs("lifecycle"), ["before the drop"]);
     log("lifecycle", "after the drop");
     thread::sleep(Duration::from_millis(5));
     assert_eq!(sink.len(), 0, "something was written after the end");
@@ -74,7 +74,7 @@ fn a_stop_handle_ends_the_recording_from_elsewhere() {
     }
     log("lifecycle", "off");
     let (trace, _) = stop("stop-handle", (recording, sink));
-    assert_eq!(trace.texts(EventKind::UserLog, 1), ["on"]);
+    assert_eq!(trace.logs("lifecycle"), ["on"]);
     // It belongs to a recording that is over.
     let running = start(recorder());
     handle.stop();
@@ -149,7 +149,7 @@ fn destructors_of_thread_locals_record() {
     .join()
     .expect("no panic");
     let (trace, summary) = stop("destructors", running);
-    let mut logs = trace.texts(EventKind::UserLog, 1);
+    let mut logs = trace.logs("lifecycle");
     logs.sort();
     assert_eq!(logs, ["alive", "early", "late"]);
     assert_eq!(trace.nested_regions(), (2, 2));
@@ -176,7 +176,7 @@ fn a_thread_outlives_a_recording_and_is_new_to_the_next() {
         let running = start(recorder());
         say(round);
         let (trace, _) = stop(&format!("survivor-{round}"), running);
-        assert_eq!(trace.texts(EventKind::UserLog, 1), [round]);
+        assert_eq!(trace.logs("lifecycle"), [round]);
         say("between");
     }
     drop(ask);
@@ -290,10 +290,7 @@ fn a_forked_child_records_nothing() {
     assert_eq!(libc::WEXITSTATUS(status), 7, "status {status:#x}");
     log("lifecycle", "parent still");
     let (trace, _) = stop("fork", (recording, sink));
-    assert_eq!(
-        trace.texts(EventKind::UserLog, 1),
-        ["parent", "parent still"]
-    );
+    assert_eq!(trace.logs("lifecycle"), ["parent", "parent still"]);
     assert_eq!(trace.count(EventKind::UserRegionBegin, "child"), 0);
 }
 

@@ -85,7 +85,7 @@ fn a_recording_after_a_failed_one_is_whole() {
     let running = trace::start(recorder());
     log("sinks", "whole");
     let (trace, _) = trace::stop("after-failure", running);
-    assert_eq!(trace.texts(EventKind::UserLog, 1), ["whole"]);
+    assert_eq!(trace.logs("sinks"), ["whole"]);
 }
 
 /// A flush that fails is the sink's error too: a buffer's last bytes may be in it.
@@ -132,7 +132,7 @@ fn short_writes_and_interruptions_are_not_errors() {
     log("sinks", "in pieces");
     let summary = recording.stop().expect("stops");
     let trace = Trace::checked("trickle", &sink.take(), &summary);
-    assert_eq!(trace.texts(EventKind::UserLog, 1), ["in pieces"]);
+    assert_eq!(trace.logs("sinks"), ["in pieces"]);
 }
 
 /// Blocks every write while `shut`.
@@ -206,7 +206,7 @@ fn a_sink_that_stands_still_makes_a_gap_and_no_flood() {
     assert!(summary.gaps >= 1, "{summary}");
     assert!(summary.gap_time >= Duration::from_millis(100), "{summary}");
     let trace = Trace::checked("gap", &sink.take(), &summary);
-    let logs = trace.texts(EventKind::UserLog, 1);
+    let logs = trace.logs("sinks");
     assert_eq!(logs.first().map(String::as_str), Some("before"));
     assert_eq!(logs.iter().filter(|text| *text == "after").count(), 1);
     let gaps = trace.generations.iter().flat_map(|g| &g.metadata);

@@ -7,7 +7,9 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use tachograph_recorder::{Recorder, SampleTimer, StartError, Symbols, blocking, log, region, task};
+use tachograph_recorder::{
+    Recorder, SampleTimer, StartError, Symbols, blocking, log, region, task,
+};
 use trace::{Memory, SLOW, Trace, turn};
 
 const CYCLES: usize = 20;
@@ -114,7 +116,10 @@ fn storm(name: &str, recorder: &Recorder) {
         println!("{name}: {generations} generations, {samples} samples, {foreign} foreign signals");
         assert!(samples > 0, "{name}: no samples");
         assert!(foreign > 0, "{name}: no foreign signals");
-        assert!(generations > CYCLES as u64, "{name}: {generations} generations");
+        assert!(
+            generations > CYCLES as u64,
+            "{name}: {generations} generations"
+        );
     });
 }
 

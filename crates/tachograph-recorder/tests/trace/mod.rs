@@ -172,6 +172,14 @@ impl Trace {
             .collect()
     }
 
+    /// The messages that were logged under `category`, and none of the engine's own.
+    pub fn logs(&self, category: &str) -> Vec<String> {
+        let messages = self.texts(EventKind::UserLog, 1);
+        let categories = self.texts(EventKind::UserLog, 0).into_iter();
+        let own = categories.zip(messages).filter(|(of, _)| of == category);
+        own.map(|(_, message)| message).collect()
+    }
+
     /// How many events of `kind` there are with this text.
     pub fn count(&self, kind: EventKind, text: &str) -> usize {
         self.texts(kind, 0).iter().filter(|t| *t == text).count()
