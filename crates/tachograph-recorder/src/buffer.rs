@@ -58,6 +58,26 @@ pub(crate) fn map_pages(bytes: usize) -> Option<NonNull<u8>> {
     NonNull::new(memory.cast())
 }
 
+/// Address space without which a recording does not begin: what may wait for the sink, symbols, tables, and the 64 MiB that the C
+/// library sets aside for each new thread's heap. With less, an allocation could fail later and end the program.
+pub(crate) const LEAST_ADDRESS_SPACE: usize = 384 << 20;
+
+/// Whether the kernel would give `bytes` of address space now.
+pub(crate) fn has_address_space(bytes: usize) -> bool {
+    // SAFETY: an inaccessible mapping at an address of the kernel's choice, which nobody else knows of and which is taken back.
+    unsafe {
+        let start = libc::mmap(
+            std::ptr::null_mut(),
+            bytes,
+            libc::PROT_NONE,
+            libc::MAP_PRIVATE | libc::MAP_ANONYMOUS | libc::MAP_NORESERVE,
+            -1,
+            0,
+        );
+        start != libc::MAP_FAILED && libc::munmap(start, bytes) == 0
+    }
+}
+
 /// What a sealed block holds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Content {

@@ -23,7 +23,7 @@ pub enum StartError {
     Signal(io::Error),
     /// A thread of the recorder could not be created.
     Thread(io::Error),
-    /// The kernel gave no memory for the thread records.
+    /// The kernel has not enough memory for a recording.
     Memory,
 }
 
@@ -39,7 +39,7 @@ impl fmt::Display for StartError {
             ),
             Self::Signal(error) => write!(f, "handler for SIGPROF not installed: {error}"),
             Self::Thread(error) => write!(f, "recorder thread not created: {error}"),
-            Self::Memory => f.write_str("no memory for the thread records"),
+            Self::Memory => f.write_str("too little memory to be had, wanted 384 MiB of address space"),
         }
     }
 }

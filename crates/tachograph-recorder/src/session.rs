@@ -15,6 +15,7 @@ use std::time::Duration;
 use tachograph_symbols::{Options, Symbolizer};
 
 use crate::barrier::{self, FenceKind};
+use crate::buffer;
 use crate::claim::Claim;
 use crate::clock::ClockKind;
 use crate::core::{self, CORE};
@@ -265,7 +266,7 @@ impl Drop for Claimed {
 }
 
 fn prepare_process() -> Result<FenceKind, StartError> {
-    if !CORE.registry.prepare() {
+    if !buffer::has_address_space(buffer::LEAST_ADDRESS_SPACE) || !CORE.registry.prepare() {
         return Err(StartError::Memory);
     }
     crate::os::prepare_for_forks();

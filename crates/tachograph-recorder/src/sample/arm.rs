@@ -84,6 +84,8 @@ impl Armory {
     /// Arms those that came, and gives up those that went. The tables should know the stacks of those that came.
     pub(crate) fn act(&mut self, look: Look) {
         if look.now.is_empty() {
+            // /proc can't be read: those that record arm themselves, the others are never sampled.
+            CORE.sampler.arm_newcomers(self.first_look);
             return;
         }
         let first = std::mem::replace(&mut self.first_look, false);
@@ -91,7 +93,7 @@ impl Armory {
             self.meet(tid, first);
         }
         self.known = look.now;
-        CORE.sampler.arm_newcomers();
+        CORE.sampler.arm_newcomers(false);
         self.miss();
     }
 
@@ -137,7 +139,7 @@ impl super::Sampler {
         if self.arms_newcomers() {
             let first_ns = Random::default().below(self.period_ns()) + 1;
             // The first look is over: the thread was armed by it, or is new.
-            arm(record, false, first_ns);
+            arm(record, self.is_blind(), first_ns);
         }
     }
 }

@@ -30,6 +30,8 @@ pub(crate) struct Sampler {
     uses_perf: AtomicBool,
     /// The engine has looked at all threads once: one that registers now is new.
     newcomers: AtomicBool,
+    /// The engine can't see the threads of the process: one that registers may be old, too.
+    blind: AtomicBool,
     ring_words: AtomicUsize,
     /// Recording is suspended, not off.
     suspended: AtomicBool,
@@ -49,6 +51,7 @@ impl Sampler {
             period_ns: AtomicU64::new(0),
             uses_perf: AtomicBool::new(false),
             newcomers: AtomicBool::new(false),
+            blind: AtomicBool::new(false),
             ring_words: AtomicUsize::new(0),
             suspended: AtomicBool::new(false),
             late: AtomicU64::new(0),
@@ -74,9 +77,14 @@ impl Sampler {
         self.enabled.store(false, Ordering::Relaxed);
     }
 
-    /// Threads that register from now on arm themselves.
-    pub(crate) fn arm_newcomers(&self) {
+    /// Threads that register from now on arm themselves. `blind`: they may have been there before.
+    pub(crate) fn arm_newcomers(&self, blind: bool) {
+        self.blind.store(blind, Ordering::Relaxed);
         self.newcomers.store(true, Ordering::Relaxed);
+    }
+
+    fn is_blind(&self) -> bool {
+        self.blind.load(Ordering::Relaxed)
     }
 
     fn arms_newcomers(&self) -> bool {

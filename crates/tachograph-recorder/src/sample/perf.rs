@@ -44,7 +44,7 @@ impl Event {
         // With the kernel's time included the signal comes on the way back, so the system call's caller is charged.
         let fd = open_task_clock(tid, period_ns, false)
             .or_else(|| open_task_clock(tid, period_ns, true))?;
-        if fd as usize >= MAX_FDS {
+        if fd as usize >= highest_fd() {
             // SAFETY: ours, just opened.
             unsafe { libc::close(fd) };
             return None;
@@ -69,6 +69,21 @@ impl Event {
                 && libc::ioctl(self.fd, perf_event_open_sys::bindings::ENABLE as _, 0) == 0
         };
         done.then_some(())
+    }
+}
+
+/// The descriptors that events may have: a quarter of what the process may open stays free for the program.
+#[cfg(target_os = "linux")]
+fn highest_fd() -> usize {
+    let mut limit = libc::rlimit {
+        rlim_cur: 0,
+        rlim_max: 0,
+    };
+    // SAFETY: `limit` is a valid place.
+    let known = unsafe { libc::getrlimit(libc::RLIMIT_NOFILE, &mut limit) } == 0;
+    match known {
+        true => usize::try_from(limit.rlim_cur / 4 * 3).map_or(MAX_FDS, |most| most.min(MAX_FDS)),
+        false => MAX_FDS,
     }
 }
 
