@@ -17,6 +17,8 @@ pub enum StartError {
         /// What was asked for.
         hz: u32,
     },
+    /// CPU samples were asked for, and only Linux has them. Everything else is recorded without them.
+    SamplingUnsupported,
     /// `SampleTimer::PerfEvent` was asked for, and the system does not permit it.
     PerfEventRefused,
     /// The handler for SIGPROF could not be installed.
@@ -34,6 +36,7 @@ impl fmt::Display for StartError {
             Self::SampleRate { hz } => {
                 write!(f, "sampling rate {hz} Hz, wanted 1 to {MAX_SAMPLE_HZ}")
             }
+            Self::SamplingUnsupported => f.write_str("CPU samples need Linux"),
             Self::PerfEventRefused => f.write_str(
                 "perf_event refused for this process, wanted kernel.perf_event_paranoid at most 2 and no seccomp filter against it",
             ),

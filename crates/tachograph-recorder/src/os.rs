@@ -55,6 +55,30 @@ pub(crate) fn name_of(tid: u64) -> Option<String> {
     Some(String::from_utf8_lossy(&name).trim_end().to_owned())
 }
 
+/// The calling thread's errno. Signal safe.
+#[cfg(target_os = "linux")]
+pub(crate) fn errno() -> i32 {
+    // SAFETY: errno is the thread's own.
+    unsafe { *libc::__errno_location() }
+}
+
+/// Puts errno back. Signal safe.
+#[cfg(target_os = "linux")]
+pub(crate) fn set_errno(errno: i32) {
+    // SAFETY: as in `errno`.
+    unsafe { *libc::__errno_location() = errno };
+}
+
+/// Nobody asks: other systems are not sampled.
+#[cfg(not(target_os = "linux"))]
+pub(crate) fn errno() -> i32 {
+    0
+}
+
+/// See `errno`.
+#[cfg(not(target_os = "linux"))]
+pub(crate) fn set_errno(_errno: i32) {}
+
 fn change_sigprof(how: libc::c_int) -> bool {
     // SAFETY: both sets are valid places; the mask of the calling thread is the caller's to change.
     unsafe {

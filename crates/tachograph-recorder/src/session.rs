@@ -228,6 +228,9 @@ impl Recorder {
     }
 
     fn plan(&self, hz: u32, tick_hz: u64) -> Result<Plan, StartError> {
+        if !cfg!(target_os = "linux") {
+            return Err(StartError::SamplingUnsupported);
+        }
         if !handler::install() {
             return Err(StartError::Signal(io::Error::last_os_error()));
         }

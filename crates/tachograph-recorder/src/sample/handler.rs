@@ -20,6 +20,7 @@ use super::perf;
 use super::ring::Ring;
 use super::walker::{MAX_SAMPLE_FRAMES, walk_interrupted};
 use crate::core::CORE;
+use crate::os;
 use crate::record::ThreadRecord;
 use crate::sync::{AtomicBool, AtomicU64, Ordering};
 
@@ -110,8 +111,7 @@ extern "C" fn on_sigprof(
     info: *mut libc::siginfo_t,
     context: *mut libc::c_void,
 ) {
-    // SAFETY: errno is this thread's own.
-    let errno = unsafe { *libc::__errno_location() };
+    let errno = os::errno();
     // SAFETY: the kernel gives a whole siginfo, and `Sent` is read by its code.
     let (code, sent) = unsafe {
         let info = &*info.cast::<SignalInfo>();
@@ -135,8 +135,7 @@ extern "C" fn on_sigprof(
         }
         _ => pass_on(signal, info, context),
     }
-    // SAFETY: as above.
-    unsafe { *libc::__errno_location() = errno };
+    os::set_errno(errno);
 }
 
 /// Rule 5.

@@ -151,7 +151,14 @@ impl Sampler {
     }
 }
 
+/// The kernel's timer tick in Hz: other systems are not sampled.
+#[cfg(not(target_os = "linux"))]
+pub(crate) fn kernel_tick_hz() -> u64 {
+    0
+}
+
 /// The kernel's timer tick in Hz, as its coarse clock shows it.
+#[cfg(target_os = "linux")]
 pub(crate) fn kernel_tick_hz() -> u64 {
     let mut resolution = libc::timespec {
         tv_sec: 0,
