@@ -48,7 +48,9 @@ pub(crate) struct Engine {
     pub(crate) tables: Tables,
     pub(crate) drain: Drain,
     pub(crate) modules: Arc<[Module]>,
-    pub(crate) retired_tables: Vec<CodeTables>,
+    /// N.B. Boxed: a walk may still look at them where they are.
+    #[allow(clippy::vec_box)]
+    pub(crate) retired_tables: Vec<Box<CodeTables>>,
     pub(crate) gap_to_report: Option<Gap>,
     pub(crate) totals: Totals,
     armory: Option<Armory>,
@@ -164,7 +166,7 @@ impl Engine {
         };
         let fresh = Box::new(tables.refreshed());
         self.retired_tables
-            .extend(CORE.sampler.tables.replace(fresh).map(|old| *old));
+            .extend(CORE.sampler.tables.replace(fresh));
         self.remember_modules();
     }
 

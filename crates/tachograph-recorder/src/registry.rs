@@ -144,6 +144,14 @@ impl Registry {
         f(&state_guard(&state))
     }
 
+    /// Gives up all sample rings that do not have `words`. Only while nothing is recorded.
+    pub(crate) fn fit_rings(&self, words: usize) {
+        let state = lock(&self.state);
+        for record in state.live.iter().chain(&state.free) {
+            record.sample.fit(words);
+        }
+    }
+
     /// Takes a thread that is gone off the tid index at once, so that a new thread with its tid gets a record of its own.
     pub(crate) fn forget_tid(&self, record: &'static ThreadRecord) {
         let mut state = lock(&self.state);

@@ -304,6 +304,7 @@ fn spawn_engine(
             // Relaxed: recordings are serialised by `ACTIVE`.
             let last = LAST_GENERATION.load(Ordering::Relaxed);
             if let Some(plan) = setup.plan {
+                CORE.registry.fit_rings(setup.ring_words);
                 CORE.sampler.enable(plan, setup.ring_words);
             }
             let mut engine = Engine::new(setup, fence, clock, last);

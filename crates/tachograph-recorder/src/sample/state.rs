@@ -14,7 +14,8 @@ use crate::sync::{AtomicU64, Mutex, Ordering, lock};
 /// See the module's text.
 #[derive(Debug)]
 pub(crate) struct SampleState {
-    /// A leaked `Rings`, null before the first arming. Replaced only while the thread has no timer.
+    /// A leaked `Rings`, null before the first arming. Taken away only while nothing is recorded: not only the handler looks at
+    /// them, but the thread too, when it walks its own stack.
     rings: std::sync::atomic::AtomicPtr<Rings>,
     bounds_low: AtomicU64,
     bounds_high: AtomicU64,
@@ -66,30 +67,34 @@ impl SampleState {
     pub(crate) fn rings(&self) -> Option<&Rings> {
         // Acquire: pairs with the Release in `ready`.
         let rings = self.rings.load(Ordering::Acquire);
-        // SAFETY: null, or a leaked `Rings` that is replaced only while no handler can use it (`ready`).
+        // SAFETY: null, or a leaked `Rings` that is freed only while nobody is in a critical section (`fit`).
         unsafe { rings.as_ref() }
     }
 
-    /// Makes sure that there are rings of `words`. Only while the thread has no timer and its rings are drained.
+    /// Makes sure that there are rings; `words` is the size of this recording. Under the timer's lock.
     pub(crate) fn ready(&self, words: usize) -> bool {
-        if self
-            .rings()
-            .is_some_and(|rings| rings.rings[0].words().len() == words)
-        {
+        if self.rings().is_some() {
             return true;
         }
         let Some(rings) = Rings::map(words) else {
             return false;
         };
-        // AcqRel: pairs with the Acquire in `rings`.
-        let old = self
-            .rings
-            .swap(Box::into_raw(Box::new(rings)), Ordering::AcqRel);
-        if !old.is_null() {
-            // SAFETY: made by `Box::into_raw` above, at an earlier arming; without a timer no handler enters.
-            drop(unsafe { Box::from_raw(old) });
-        }
+        // Release: pairs with the Acquire in `rings`.
+        self.rings
+            .store(Box::into_raw(Box::new(rings)), Ordering::Release);
         true
+    }
+
+    /// Gives up rings of another size than `words`. Only while nothing is recorded.
+    pub(crate) fn fit(&self, words: usize) {
+        let fits = |rings: &Rings| rings.rings[0].words().len() == words;
+        if self.rings().is_none_or(fits) {
+            return;
+        }
+        // Acquire: pairs with the Release in `ready`.
+        let old = self.rings.swap(std::ptr::null_mut(), Ordering::Acquire);
+        // SAFETY: made by `Box::into_raw` in `ready`; whoever enters a section now finds nothing recorded and looks no further.
+        drop(unsafe { Box::from_raw(old) });
     }
 
     /// Remembers the calling thread's stack.
