@@ -244,5 +244,10 @@ fn a_sink_that_always_lags_has_many_gaps_and_a_good_trace() {
     let summary = recording.stop().expect("stops");
     println!("{summary}");
     assert!(summary.gaps >= 2, "{summary}");
+    // No sample stands for the time of a gap: its signals are among the lost.
+    let samples = summary.samples.as_ref().expect("sampled");
+    let signals = samples.process_cpu.as_secs_f64() * f64::from(samples.hz);
+    let accounted = (samples.weight + samples.tally.lost()) as f64;
+    assert!(accounted < 1.3 * signals + 20.0, "{summary}");
     Trace::checked("lag", &sink.take(), &summary);
 }

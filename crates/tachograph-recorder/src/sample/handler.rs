@@ -168,6 +168,10 @@ fn pass_on(signal: libc::c_int, info: *mut libc::siginfo_t, context: *mut libc::
 #[inline(never)]
 fn sample(record: &'static ThreadRecord, weight: u64, context: *mut libc::c_void) {
     let Some(entry) = CORE.gate.enter_handler(&record.flag) else {
+        if weight == 0 {
+            // Its time is lost with it: the next sample must not stand for a stretch in which nothing was recorded.
+            let _ = perf_weight(record);
+        }
         CORE.sampler.count_outside(record);
         return;
     };
