@@ -353,15 +353,9 @@ fn little_memory_is_an_error() {
             outcome.name
         );
     }
-    for mib in [400, 2000] {
-        let outcome = confined("auto", 4000, &[&format!("as:{mib}")]);
-        let error = outcome.word("start_error");
-        assert!(
-            outcome.samples() > 0 || error.contains("thread not created"),
-            "{}: {error}",
-            outcome.name
-        );
-    }
+    // Room for the heaps that the C library sets aside for the host's own threads.
+    let outcome = confined("auto", 4000, &["as:4000"]);
+    assert!(outcome.samples() > 0, "{}", outcome.name);
 }
 
 /// The superuser has no such limit, so the program runs as somebody else if it can.

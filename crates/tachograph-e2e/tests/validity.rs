@@ -91,7 +91,7 @@ fn threads_that_come_and_go() {
                 let stranger = thread::spawn(|| black_box(spin(1000)));
                 tachograph::thread::scope(|scope| {
                     scope.spawn(|| drop(tachograph::task("scoped")));
-                    scope.spawn(|| thread::yield_now());
+                    scope.spawn(thread::yield_now);
                 });
                 child.expect("spawned").join().expect("child");
                 silent.join().expect("silent");
