@@ -3,7 +3,7 @@
 mod trace;
 
 use std::cell::RefCell;
-use std::sync::mpsc;
+use std::sync::{OnceLock, mpsc};
 use std::thread;
 use std::time::Duration;
 
@@ -234,9 +234,10 @@ fn long_names_are_cut_at_a_character() {
     drop(region(long.clone()));
     drop(task(long.clone()));
     log(long.clone(), &long);
-    let leaked: &'static str = Box::leak(long.clone().into_boxed_str());
-    blocking(leaked, thread::yield_now);
-    drop(region(leaked));
+    static LASTING: OnceLock<String> = OnceLock::new();
+    let lasting: &'static str = LASTING.get_or_init(|| long.clone());
+    blocking(lasting, thread::yield_now);
+    drop(region(lasting));
     let name = long.clone();
     let spawned = tachograph_recorder::thread::Builder::new().name(name);
     // The system takes what it can of a name, or refuses the thread.
