@@ -258,6 +258,40 @@ fn a_tid_that_comes_back_is_another_thread() {
     ));
 }
 
+/// Where the next tid can be chosen, threads of one generation share one: their accounts and weights stay apart or add up.
+#[test]
+fn threads_of_one_generation_share_a_tid() {
+    let _turn = turn();
+    let last = std::path::Path::new("/proc/sys/kernel/ns_last_pid");
+    let recorder = Recorder::new().sample_cpu(2000);
+    let (tids, recorded) = record("shared tid", recorder, || {
+        let mut tids = std::collections::HashMap::new();
+        for round in 0..100 {
+            let child = thread::spawn(move || {
+                if round % 5 != 4 {
+                    tachograph::log("thread", "speaks");
+                }
+                burn(ms(2));
+                tachograph_e2e::load::tid()
+            });
+            let tid: u64 = child.join().expect("child");
+            *tids.entry(tid).or_insert(0) += 1;
+            // Not everybody may, and somebody else may be faster.
+            let _ = std::fs::write(last, (tid - 1).to_string());
+        }
+        tids
+    });
+    let trace = recorded.verify();
+    let on_them = trace
+        .samples()
+        .filter(|(_, seen)| tids.contains_key(&seen.sample.thread.0));
+    say(format!(
+        "shared tid: 100 threads had {} tids and {} samples",
+        tids.len(),
+        on_them.count()
+    ));
+}
+
 #[test]
 fn twenty_recordings_under_load() {
     let _turn = turn();
