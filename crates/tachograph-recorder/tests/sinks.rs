@@ -215,7 +215,7 @@ fn a_sink_that_stands_still_makes_a_gap_and_no_flood() {
 }
 
 #[test]
-fn a_sink_that_always_lags_has_many_gaps_and_a_good_trace() {
+fn a_sink_that_always_lags_has_gaps_and_a_good_trace() {
     let _turn = turn();
     struct Slow(Memory);
     impl Write for Slow {
@@ -243,7 +243,7 @@ fn a_sink_that_always_lags_has_many_gaps_and_a_good_trace() {
     });
     let summary = recording.stop().expect("stops");
     println!("{summary}");
-    assert!(summary.gaps >= 2, "{summary}");
+    assert!(summary.gaps >= 1, "{summary}");
     // No sample stands for the time of a gap: its signals are among the lost.
     let samples = summary.samples.as_ref().expect("sampled");
     let signals = samples.process_cpu.as_secs_f64() * f64::from(samples.hz);
