@@ -15,13 +15,14 @@
 
 use std::collections::{BTreeMap, HashMap};
 use std::path::PathBuf;
+use std::sync::OnceLock;
 
 use tachograph::{Cause, Summary};
 use tachograph_wire::metadata::Metadata;
 use tachograph_wire::{ArgKind, EventKind};
 
 use crate::decode::{Generation, Trace};
-use crate::go;
+use crate::go::{self, Go};
 
 /// Checks a trace.
 ///
@@ -52,7 +53,10 @@ pub fn store(name: &str, bytes: &[u8]) -> PathBuf {
 }
 
 fn ask_go(name: &str, bytes: &[u8], trace: &Trace) {
-    let Some(go) = go::require_or_skip(name) else {
+    // Asked for once: a skip is said once a program, and looking takes longer than reading most traces.
+    static GO: OnceLock<Option<Go>> = OnceLock::new();
+    let Some(go) = GO.get_or_init(|| go::require_or_skip(&format!("{name}, and all that follow")))
+    else {
         return;
     };
     let path = store(name, bytes);

@@ -8,6 +8,7 @@
 use std::collections::HashMap;
 use std::hint::black_box;
 use std::sync::Barrier;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::Duration;
 
@@ -201,6 +202,55 @@ fn no_sample_is_misplaced() {
     ));
     let few = generations < 20 || (is_long() && samples < wanted);
     assert!(!few, "{samples} samples, {generations} generations");
+}
+
+/// Recordings that begin and end while signals land everywhere, on threads that come and go as well.
+#[test]
+fn recordings_in_a_storm_of_signals() {
+    let _turn = turn();
+    let rounds = if is_long() { 200 } else { 12 };
+    let over = AtomicBool::new(false);
+    thread::scope(|scope| {
+        let _over = Over(&over);
+        for number in 0..4 {
+            let over = &over;
+            scope.spawn(move || {
+                while !over.load(Ordering::Relaxed) {
+                    let child = thread::spawn(move || {
+                        if number % 2 == 0 {
+                            tachograph::log("child", "speaks");
+                        }
+                        burn(Duration::from_micros(300 + 900 * number));
+                    });
+                    let _region = tachograph::region("waits");
+                    deep(10, &mut || burn(Duration::from_micros(200)));
+                    child.join().expect("child");
+                }
+            });
+        }
+        for round in 0..rounds {
+            let timer = [SampleTimer::Auto, SampleTimer::Posix][round % 2];
+            let name = format!("storm, round {round}, {timer:?}");
+            let recorder = Recorder::new()
+                .sample_cpu([10_000, 20_000, 997][round % 3])
+                .sample_timer(timer)
+                .symbols(Symbols::Offline)
+                .generation_period(Duration::from_millis([0, 1, 20][round % 3]));
+            let length = Duration::from_millis(10 + 7 * (round as u64 % 20));
+            let program = || thread::sleep(length);
+            let (recorded, _) = record(&name, recorder, program).expect("chosen by the recorder");
+            tell(&recorded);
+        }
+    });
+}
+
+/// Ends the load when it is dropped, also by a panic: the load's scope waits for it.
+struct Over<'a>(&'a AtomicBool);
+
+impl Drop for Over<'_> {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
 }
 
 /// Two threads that compute: one in deep frames, one that also writes events.

@@ -12,6 +12,7 @@
 
 use std::error::Error;
 use std::fs::File;
+use std::hint::black_box;
 use std::sync::Barrier;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
@@ -38,11 +39,13 @@ fn main() -> Result<(), Box<dyn Error>> {
         other => return Err(format!("no timer {other}").into()),
     };
     let (begin, done) = (Barrier::new(WORKERS + 1), Barrier::new(WORKERS + 1));
+    let ready = Barrier::new(WORKERS + SLEEPERS + 1);
     let over = AtomicBool::new(false);
     thread::scope(|scope| {
         for number in 0..WORKERS {
-            let (begin, done) = (&begin, &done);
+            let (ready, begin, done) = (&ready, &begin, &done);
             scope.spawn(move || {
+                come_up(ready);
                 begin.wait();
                 work(number);
                 done.wait();
@@ -50,11 +53,13 @@ fn main() -> Result<(), Box<dyn Error>> {
         }
         for _ in 0..SLEEPERS {
             scope.spawn(|| {
+                come_up(&ready);
                 while !over.load(Ordering::Relaxed) {
                     thread::sleep(Duration::from_millis(5));
                 }
             });
         }
+        come_up(&ready);
         let outcome = confine(&confinements).map(|()| {
             let recorder = Recorder::new()
                 .sample_cpu(hz)
@@ -71,6 +76,12 @@ fn main() -> Result<(), Box<dyn Error>> {
     })?;
     println!("alive=yes");
     Ok(())
+}
+
+/// A thread of the host has its stacks and its heap before the host is confined.
+fn come_up(ready: &Barrier) {
+    black_box(vec![0u8; 1000]);
+    ready.wait();
 }
 
 /// What a worker does, recorded or not.
