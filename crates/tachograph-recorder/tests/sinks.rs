@@ -9,7 +9,6 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use tachograph_recorder::{Recorder, StopError, Symbols, log, region};
-use tachograph_wire::EventKind;
 use tachograph_wire::metadata::Metadata;
 use trace::{Memory, Trace, turn};
 

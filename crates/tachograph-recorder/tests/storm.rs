@@ -29,12 +29,12 @@ fn work(round: u64) {
         black_box(burn(200 + round % 500));
         log("storm", "a message");
     }
-    if round % 4 == 0 {
+    if round.is_multiple_of(4) {
         let child = request.child("part");
         child.log("storm", "of a part");
         blocking("yield", thread::yield_now);
     }
-    if round % 64 == 0 {
+    if round.is_multiple_of(64) {
         blocking("sleep", || {
             // An event in the middle of a blocking section.
             let _inside = region("inside");
@@ -56,7 +56,7 @@ fn worker(done: &AtomicBool, raised: &AtomicU64) {
     while !done.load(Ordering::Relaxed) {
         round += 1;
         work(round);
-        if round % 50 == 0 {
+        if round.is_multiple_of(50) {
             foreign_signal();
             raised.fetch_add(1, Ordering::Relaxed);
         }
