@@ -46,6 +46,9 @@ impl ThreadNote {
         if shared.run.load(Ordering::Acquire) != run {
             return None;
         }
+        // Before the slot: a thread that comes back from a taken section lets go of the slot first (`Section::leave_blocking`), so
+        // that a section that is not taken is never seen with a slot that was. Nobody else might speak for that one (rule 2).
+        let taken = shared.syscall.is_taken();
         // Relaxed: a torn view is of a thread that writes, and its note is not used (rule 2).
         let proc = shared.proc.load(Ordering::Relaxed);
         Some(Self {
@@ -54,7 +57,7 @@ impl ThreadNote {
                 .ok()
                 .and_then(|id| procs.get(id).copied()),
             inside: shared.syscall.is_inside(),
-            taken: shared.syscall.is_taken(),
+            taken,
         })
     }
 

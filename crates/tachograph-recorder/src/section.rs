@@ -362,6 +362,8 @@ impl Section {
             Return::Taken => {
                 // N.B. Without a spare the engine took the slot a moment ago: nothing has changed, the next pass has one.
                 let (proc, _) = spare.take().ok_or(NotReady::WantsProc)?;
+                // In this order (`ThreadNote::of`).
+                self.hold_proc(None);
                 self.record.shared.syscall.acknowledge();
                 self.write(EventKind::GoSyscallEndBlocked, []);
                 self.start_proc(proc);

@@ -84,7 +84,8 @@ impl Syscall {
     pub fn acknowledge(&self) {
         // Relaxed: the engine leaves a taken section alone, and one of an earlier run as well.
         let seen = self.0.load(Ordering::Relaxed);
-        self.0.store(seen & !STATE, Ordering::Relaxed);
+        // Release: pairs with the Acquire in `is_taken`; whoever sees this sees that the slot has been let go of.
+        self.0.store(seen & !STATE, Ordering::Release);
     }
 
     /// Whether the slot has been taken from the section that is open now.
