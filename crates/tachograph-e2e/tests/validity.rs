@@ -46,8 +46,8 @@ fn tell(what: &str, recorded: &Recorded) {
     let Recorded { summary, .. } = recorded;
     let samples = summary.samples.as_ref().map_or(0, |s| s.tally.emitted);
     say(format!(
-        "{what}: {} generations, {} events, {samples} samples, {} bytes",
-        summary.generations, summary.events, summary.bytes
+        "{what}: {} generations, {} events, {samples} samples, {} bytes, {} gaps",
+        summary.generations, summary.events, summary.bytes, summary.gaps
     ));
     assert_eq!(summary.events_lost, 0, "{what}");
 }
