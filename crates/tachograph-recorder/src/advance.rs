@@ -131,6 +131,8 @@ impl Engine {
         CORE.ids[(generation & 1) as usize].reset();
         CORE.queue.open(generation, sync_batch(generation));
         self.generation = generation;
+        // Relaxed: recordings are serialised.
+        CORE.last_generation.store(generation, Ordering::Relaxed);
         self.drain = Drain::new(generation);
         self.tables = Tables::new(generation);
     }
@@ -229,7 +231,7 @@ impl Engine {
     }
 
     /// Gives back the records of threads that had exited before the generation was closed.
-    fn reap(&mut self, leavers: Vec<&'static ThreadRecord>) {
+    pub(crate) fn reap(&mut self, leavers: Vec<&'static ThreadRecord>) {
         for record in leavers {
             self.totals.add_thread(record);
             CORE.registry.reap(record);
@@ -238,7 +240,7 @@ impl Engine {
 }
 
 /// Threads that are gone: everything of theirs lies in the open generation or an earlier one.
-fn exited_threads() -> Vec<&'static ThreadRecord> {
+pub(crate) fn exited_threads() -> Vec<&'static ThreadRecord> {
     let mut live = CORE.registry.live();
     // Acquire: pairs with the Release in `registry::on_thread_exit`.
     live.retain(|record| record.shared.exited.load(Ordering::Acquire));

@@ -37,7 +37,8 @@ pub struct Region {
 #[derive(Debug)]
 pub struct Task {
     id: u64,
-    run: u64,
+    /// The recording that the task's begin stands in.
+    recording: u64,
 }
 
 /// Begins a region on this thread, as part of the user task of the region around it, if there is one.
@@ -76,7 +77,10 @@ pub fn is_recording() -> bool {
 }
 
 impl Task {
-    const OFF: Self = Self { id: OFF, run: 0 };
+    const OFF: Self = Self {
+        id: OFF,
+        recording: 0,
+    };
 
     /// Begins a task that is part of this one.
     #[inline]
@@ -338,14 +342,14 @@ fn try_begin_task(
     section.write(EventKind::UserTaskBegin, [id, parent, name_id, 0]);
     Some(Task {
         id,
-        run: section.owner.run,
+        recording: CORE.recording(),
     })
 }
 
 fn end_task(task: &Task) {
     if let Some(record) = this_thread()
         && let Some(mut section) = Section::begin(record)
-        && section.owner.run == task.run
+        && CORE.recording() == task.recording
     {
         section.write(EventKind::UserTaskEnd, [task.id, 0]);
     }

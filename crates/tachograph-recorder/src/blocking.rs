@@ -1,7 +1,7 @@
 //! Declared blocking sections: a system call on the wire.
 //!
 //! The section's task leaves its processor slot in the state "syscall"; if the section is long, the engine takes the slot away
-//! (`advance::take_slots`), as Go's system monitor does. An event inside a section ends and resumes it (`section` rule 4).
+//! (`engine`), as Go's system monitor does. An event inside a section ends and resumes it (`section` rule 4).
 
 use crate::core::{CORE, bound, this_thread};
 use crate::record::ThreadRecord;
@@ -32,10 +32,16 @@ fn begin(reason: &'static str) -> Blocking {
     let Some(record) = this_thread() else {
         return Blocking { counted: false };
     };
-    // SAFETY: own thread, no section is open, and nothing below records while the reference lives.
-    let depth = unsafe { &mut record.owner().blocking };
-    *depth += 1;
-    if *depth == 1 {
+    if !record.flag.is_clear() {
+        return Blocking { counted: false };
+    }
+    // SAFETY: own thread, outside of a critical section; the reference ends here.
+    let depth = unsafe {
+        let depth = &mut record.owner().blocking;
+        *depth += 1;
+        *depth
+    };
+    if depth == 1 {
         let stack = EventStack::capture(record);
         begin_on_wire(record, reason, &stack);
     }
@@ -61,11 +67,13 @@ impl Drop for Blocking {
             return;
         }
         let Some(record) = bound() else { return };
-        // SAFETY: as in `enter`.
-        let owner = unsafe { record.owner() };
-        owner.blocking -= 1;
-        // Relaxed: only this thread leaves the outside.
-        if owner.blocking == 0 && owner.run == CORE.run() && record.shared.syscall.is_inside() {
+        // SAFETY: own thread; the counting `begin` was outside of a critical section, and so is this. The reference ends here.
+        let (depth, run) = unsafe {
+            let owner = record.owner();
+            owner.blocking -= 1;
+            (owner.blocking, owner.run)
+        };
+        if depth == 0 && run == CORE.run() && record.shared.syscall.is_inside() {
             // `Section::begin` ends the section; there is nothing else to write.
             if let Some(mut section) = Section::begin(record) {
                 section.stay_outside();

@@ -11,6 +11,8 @@ use tachograph_wire::EventKind;
 /// Bytes of one block. A batch of 32 KiB holds about 4000 events, so a refill costs its lock once in some 60 us of events.
 pub(crate) const BUFFER_BYTES: usize = 32 * 1024;
 
+const PAGE_BYTES: usize = 4096;
+
 /// One block, owned.
 #[derive(Debug)]
 pub(crate) struct Buffer(NonNull<u8>);
@@ -83,7 +85,7 @@ pub(crate) fn has_address_space(bytes: usize) -> bool {
 pub(crate) enum Content {
     /// A whole batch, ready for the sink.
     Batch,
-    /// Raw stack records (`stack_record`), for the writer thread to resolve.
+    /// Raw stack records (`slot`), for the writer thread to resolve.
     RawStacks,
 }
 
@@ -100,6 +102,11 @@ impl Sealed {
     pub(crate) fn bytes(&self) -> &[u8] {
         // SAFETY: `len` bytes from the start were written by the cursor that sealed the block.
         unsafe { std::slice::from_raw_parts(self.buffer.start(), self.len) }
+    }
+
+    /// Memory that the block holds: the pages that have been touched.
+    pub(crate) fn held_bytes(&self) -> usize {
+        self.len.next_multiple_of(PAGE_BYTES)
     }
 
     /// The block, for reuse.

@@ -24,6 +24,10 @@ pub(crate) struct Core {
     pub(crate) clock: Clock,
     /// The run in progress: a stretch of generations at whose start the trace knows of nobody. Changes while nothing is recorded.
     run: AtomicU64,
+    /// Counts recordings.
+    recording: AtomicU64,
+    /// The youngest generation that was ever opened: numbers are not used again, whatever becomes of a recording.
+    pub(crate) last_generation: AtomicU64,
     pub(crate) ids: [IdSource; 2],
     pub(crate) queue: Queue,
     pub(crate) procs: Procs,
@@ -40,6 +44,8 @@ pub(crate) static CORE: Core = Core {
     gate: Gate::new(),
     clock: Clock::new(),
     run: AtomicU64::new(0),
+    recording: AtomicU64::new(0),
+    last_generation: AtomicU64::new(0),
     ids: [IdSource::new(), IdSource::new()],
     queue: Queue::new(),
     procs: Procs::new(),
@@ -60,6 +66,18 @@ impl Core {
         self.run.load(Ordering::Relaxed)
     }
 
+    /// The recording in progress. Stable inside a critical section.
+    pub(crate) fn recording(&self) -> u64 {
+        // Relaxed: as `run`.
+        self.recording.load(Ordering::Relaxed)
+    }
+
+    /// Starts a recording and returns its number. Only while nothing is recorded.
+    pub(crate) fn begin_recording(&self) -> u64 {
+        self.events_lost.store(0, Ordering::Relaxed);
+        self.recording.fetch_add(1, Ordering::Relaxed) + 1
+    }
+
     /// Starts a run: nobody is part of the trace yet. Only while nothing is recorded.
     pub(crate) fn begin_run(&self) {
         // Relaxed: see `run`.
@@ -67,6 +85,9 @@ impl Core {
         self.run.store(run, Ordering::Relaxed);
         self.procs.reset(run);
         self.newborns.clear();
+        for record in self.registry.live() {
+            record.leave_run();
+        }
     }
 
     /// A task id that no task of this process had before.
@@ -107,8 +128,10 @@ thread_local! {
     static RECORD: Cell<*const ThreadRecord> = const { Cell::new(ptr::null()) };
 }
 
-/// In place of a record: the thread is one of the recorder's own, or past its last destructor.
-const GONE: *const ThreadRecord = ptr::without_provenance(1);
+/// In place of a record: the thread is one of the recorder's own, which has nothing to say.
+const OURS: *const ThreadRecord = ptr::without_provenance(1);
+/// In place of a record: the thread is past its last destructor, or must not be disturbed now.
+const GONE: *const ThreadRecord = ptr::without_provenance(2);
 
 /// The calling thread's record; registers the thread at its first call. `None` when it must not record.
 #[inline(always)]
@@ -123,6 +146,9 @@ pub(crate) fn this_thread() -> Option<&'static ThreadRecord> {
 
 #[cold]
 fn first_event(record: *const ThreadRecord) -> Option<&'static ThreadRecord> {
+    if record == OURS {
+        return None;
+    }
     if record == GONE {
         CORE.count_lost_event();
         return None;
@@ -155,6 +181,11 @@ pub(crate) fn bound() -> Option<&'static ThreadRecord> {
     let record = RECORD.get();
     // SAFETY: records are never freed.
     (record > GONE).then(|| unsafe { &*record })
+}
+
+/// The calling thread is one of the recorder's own: what a traced allocator does on it is no event of the program.
+pub(crate) fn claim_for_recorder() {
+    RECORD.set(OURS);
 }
 
 /// The calling thread records nothing from now on.

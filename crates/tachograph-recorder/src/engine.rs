@@ -11,7 +11,7 @@ use tachograph_unwind::{Module, load_counters};
 use tachograph_wire::metadata::{Cause, Gap, GapCause, Metadata};
 use tachograph_wire::{EventKind, ProcStatus, Ticks};
 
-use crate::advance::Next;
+use crate::advance::{Next, exited_threads};
 use crate::barrier::FenceKind;
 use crate::clock::{ClockKind, TICKS_PER_SECOND};
 use crate::core::CORE;
@@ -24,11 +24,14 @@ use crate::setup::Setup;
 use crate::sync::Ordering;
 use crate::tables::Tables;
 use crate::totals::Totals;
+use crate::writer::SINK_FAILED;
 
 /// How often rings are drained and threads looked for.
 pub(crate) const TICK: Duration = Duration::from_millis(100);
 /// Generations that may wait for the sink before the next advance waits as well. Two are always open or closing.
 const BACKLOG: usize = 4;
+/// Tables that wait for the next advance to be freed; with more, newer code waits.
+const MAX_RETIRED: usize = 16;
 /// A blocking section longer than this loses its processor slot at the next tick.
 const LONG_SECTION_TICKS: u64 = TICKS_PER_SECOND / 50;
 
@@ -60,17 +63,13 @@ pub(crate) struct Engine {
 }
 
 impl Engine {
-    /// An engine that has not begun. `last_generation` is that of the recording before.
-    pub(crate) fn new(
-        setup: Setup,
-        fence: FenceKind,
-        clock: ClockKind,
-        last_generation: u64,
-    ) -> Self {
+    /// An engine that has not begun.
+    pub(crate) fn new(setup: Setup, fence: FenceKind, clock: ClockKind) -> Self {
         Self {
             fence,
             clock,
-            generation: last_generation,
+            // Relaxed: recordings are serialised.
+            generation: CORE.last_generation.load(Ordering::Relaxed),
             published: 0,
             previous_quiet: 0,
             own: OwnTask::new(crate::os::tid()),
@@ -94,8 +93,8 @@ impl Engine {
         self.look_for_threads();
     }
 
-    /// Records until somebody asks for the end. Returns the last generation and the figures.
-    pub(crate) fn run(mut self) -> (u64, Totals) {
+    /// Records until somebody asks for the end.
+    pub(crate) fn run(mut self) -> Totals {
         let mut next_tick = Instant::now() + TICK;
         let mut next_advance = Instant::now() + self.setup.period;
         loop {
@@ -135,6 +134,9 @@ impl Engine {
                 self.drain.take(record);
             }
             self.take_slots();
+        } else {
+            // Nobody else reaps until recording goes on. All generations are closed.
+            self.reap(exited_threads());
         }
         CORE.queue.nudge();
         self.look_for_modules();
@@ -164,9 +166,16 @@ impl Engine {
         let Some(tables) = CORE.sampler.tables.get() else {
             return;
         };
+        if self.retired_tables.len() >= MAX_RETIRED {
+            CORE.sampler.tables.mark_stale();
+            return;
+        }
         let fresh = Box::new(tables.refreshed());
-        self.retired_tables
-            .extend(CORE.sampler.tables.replace(fresh));
+        let old = CORE.sampler.tables.replace(fresh);
+        if self.suspended.is_none() {
+            self.retired_tables.extend(old);
+        }
+        // Otherwise the gate is closed and everybody has been seen outside: nobody can look at the old ones.
         self.remember_modules();
     }
 
@@ -217,19 +226,25 @@ impl Engine {
     /// Suspends when too much waits for the sink, resumes when it has caught up.
     fn mind_the_sink(&mut self) {
         match self.suspended {
-            None if CORE.queue.is_pressed() => {
+            // Relaxed: a hint, and the engine is woken for it.
+            None if CORE.queue.take_muted()
+                || CORE.queue.is_over_limit()
+                || SINK_FAILED.load(Ordering::Relaxed) =>
+            {
                 CORE.sampler.set_suspended(true);
                 self.suspended = Some(CORE.clock.now());
                 self.advance(Next::Suspension);
             }
-            Some(since) if CORE.queue.is_relieved() => self.resume(since),
+            Some(since) if CORE.queue.is_relieved() && !SINK_FAILED.load(Ordering::Relaxed) => {
+                self.resume(since);
+            }
             _ => {}
         }
     }
 
     fn resume(&mut self, since: u64) {
         self.suspended = None;
-        CORE.queue.relieve();
+        let _ = (CORE.queue.is_over_limit(), CORE.queue.take_muted());
         self.begin_run();
         CORE.sampler.set_suspended(false);
         let gap = Gap {
@@ -242,15 +257,23 @@ impl Engine {
         self.gap_to_report = Some(gap);
     }
 
-    fn end(mut self) -> (u64, Totals) {
+    fn end(mut self) -> Totals {
         arm::disarm_all();
-        if let Some(since) = self.suspended {
+        let failed = SINK_FAILED.load(Ordering::Relaxed);
+        if let Some(since) = self.suspended
+            && !failed
+        {
             // A last generation, so that the gap is in the trace.
             self.resume(since);
         }
-        self.advance(Next::Stop);
+        if self.suspended.is_none() {
+            self.advance(Next::Stop);
+        }
+        // Signals that landed since the last generation was closed.
+        let outside = self.take_outside();
+        self.totals.samples.add(&outside);
         self.totals.finish();
-        (self.generation, self.totals)
+        self.totals
     }
 
     /// What the recording is, for every generation.

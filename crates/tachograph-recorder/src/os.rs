@@ -3,6 +3,7 @@
 //! One function a question, so that another system needs only another version of this room.
 
 use crate::record::ThreadRecord;
+use crate::sync::{AtomicBool, Ordering};
 
 /// The calling thread's id as the kernel counts it.
 #[cfg(target_os = "linux")]
@@ -20,18 +21,27 @@ pub(crate) fn tid() -> u64 {
     TID.try_with(|tid| *tid).unwrap_or(u64::MAX - 1)
 }
 
-/// The calling thread's name: Rust's if it has one, else the system's.
+/// The calling thread's name: the system's, or Rust's where that may have been cut.
 pub(crate) fn thread_name() -> String {
-    if let Some(name) = std::thread::current().name() {
-        return name.to_owned();
+    if tid() == u64::from(std::process::id()) {
+        return "main".to_owned();
     }
     let name = system_name();
-    if name.is_empty() {
-        "thread".to_owned()
-    } else {
-        name
+    // std's own data of the thread may be gone by now, and asking for it then panics.
+    let whole = |cut: &str| {
+        let current = std::panic::catch_unwind(std::thread::current).ok()?;
+        let name = current.name()?.to_owned();
+        name.starts_with(cut).then_some(name)
+    };
+    match name.len() {
+        0 => "thread".to_owned(),
+        MAX_SYSTEM_NAME => whole(&name).unwrap_or(name),
+        _ => name,
     }
 }
+
+/// The kernel keeps 15 bytes of a thread's name.
+const MAX_SYSTEM_NAME: usize = 15;
 
 #[cfg(target_os = "linux")]
 fn system_name() -> String {
@@ -131,6 +141,14 @@ pub(crate) fn all_threads() -> Vec<u64> {
         .collect()
 }
 
+static IN_CHILD: AtomicBool = AtomicBool::new(false);
+
+/// Whether this process is a forked child, in which our locks may be held by threads that it does not have.
+pub(crate) fn is_forked_child() -> bool {
+    // Relaxed: stored before the child runs on.
+    IN_CHILD.load(Ordering::Relaxed)
+}
+
 /// Makes `fork` safe for parent and child. Once a process.
 ///
 /// The child has neither our threads nor its timers: it must not write into blocks that nobody takes. And a fork that takes longer
@@ -149,6 +167,8 @@ pub(crate) fn prepare_for_forks() {
     }
     extern "C" fn in_child() {
         crate::core::CORE.gate.publish(0);
+        // Relaxed: the child has one thread.
+        IN_CHILD.store(true, Ordering::Relaxed);
         in_parent();
     }
     ONCE.call_once(|| {

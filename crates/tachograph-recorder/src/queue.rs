@@ -73,6 +73,10 @@ pub(crate) struct Queue {
 /// What somebody wants of the engine thread.
 #[derive(Debug, Default)]
 pub(crate) struct EngineCall {
+    /// The recording that is meant.
+    pub(crate) serial: u64,
+    /// Somebody got no memory and has fallen silent until the next run.
+    pub(crate) muted: bool,
     /// End the recording.
     pub(crate) stop: bool,
     /// Look now: memory is short, or an unknown module was met.
@@ -94,6 +98,8 @@ impl Queue {
             pressed: AtomicBool::new(false),
             wake_engine: Condvar::new(),
             engine: Mutex::new(EngineCall {
+                serial: 0,
+                muted: false,
                 stop: false,
                 look: false,
             }),
@@ -104,13 +110,19 @@ impl Queue {
         lock(&self.state)
     }
 
-    /// Readies the queue for a recording that may hold `limit` bytes.
-    pub(crate) fn begin(&self, limit: usize) {
+    /// Readies the queue for recording number `serial`, which may hold `limit` bytes.
+    pub(crate) fn begin(&self, serial: u64, limit: usize) {
+        *lock(&self.engine) = EngineCall {
+            serial,
+            ..EngineCall::default()
+        };
         // Relaxed: counters and hints; nothing is ordered by them.
         self.limit.store(limit, Ordering::Relaxed);
         self.pressed.store(false, Ordering::Relaxed);
-        *lock(&self.engine) = EngineCall::default();
-        self.state().finished = false;
+        self.in_flight.store(0, Ordering::Relaxed);
+        let mut state = self.state();
+        state.finished = false;
+        state.generations.clear();
     }
 
     /// Makes room for generation `generation`, whose first bytes are `sync` (rule 1).
@@ -127,7 +139,7 @@ impl Queue {
     /// Hands over `full`, if there is one, and takes an empty block; `None` when the kernel has no memory, or when twice as much
     /// waits for the sink as may.
     pub(crate) fn exchange(&self, generation: u64, full: Option<Sealed>) -> Option<Buffer> {
-        let counted = full.is_some();
+        let bytes = full.as_ref().map_or(0, Sealed::held_bytes);
         let (recycled, wake) = {
             let mut state = self.state();
             let wake = full.is_some_and(|full| state.push_block(generation, full));
@@ -136,9 +148,7 @@ impl Queue {
         if wake {
             self.work.notify_one();
         }
-        if counted {
-            self.count(BUFFER_BYTES);
-        }
+        self.count(bytes);
         if self.in_flight() > self.limit.load(Ordering::Relaxed).saturating_mul(2) {
             // The engine has not got to run since the limit was passed: the thread falls silent, as without memory.
             return None;
@@ -149,7 +159,7 @@ impl Queue {
     /// Hands over a piece of an open generation.
     pub(crate) fn push(&self, generation: u64, chunk: Chunk) {
         self.count(match &chunk {
-            Chunk::Block(_) => BUFFER_BYTES,
+            Chunk::Block(sealed) => sealed.held_bytes(),
             Chunk::Batch(bytes) => bytes.len(),
         });
         self.state().push(generation, chunk);
@@ -182,7 +192,9 @@ impl Queue {
                     state.generations.pop_front();
                     return Work::Close(closing);
                 }
-            } else if state.finished {
+            }
+            // Without its closing, a generation is of an engine that died.
+            if state.finished {
                 return Work::Finished;
             }
             state = wait(&self.work, state);
@@ -190,8 +202,9 @@ impl Queue {
     }
 
     /// Gives a written block back to the pool.
-    pub(crate) fn recycle(&self, buffer: Buffer) {
-        self.uncount(BUFFER_BYTES);
+    pub(crate) fn recycle(&self, sealed: Sealed) {
+        self.uncount(sealed.held_bytes());
+        let buffer = sealed.into_buffer();
         let most = self.limit.load(Ordering::Relaxed) / BUFFER_BYTES / 4 + 1;
         let mut state = self.state();
         if state.free.len() < most {
@@ -210,9 +223,14 @@ impl Queue {
         self.in_flight.load(Ordering::Relaxed)
     }
 
-    /// Whether the limit has been passed since the last `begin` or `relieved`.
-    pub(crate) fn is_pressed(&self) -> bool {
-        self.pressed.load(Ordering::Relaxed)
+    /// Whether more waits for the sink than may. Ends the state of having been pressed if not.
+    pub(crate) fn is_over_limit(&self) -> bool {
+        // Relaxed (all): see `begin`.
+        let over = self.in_flight() > self.limit.load(Ordering::Relaxed);
+        if !over {
+            self.pressed.store(false, Ordering::Relaxed);
+        }
+        over
     }
 
     /// Whether the sink has caught up far enough to go on recording: half of the limit.
@@ -221,16 +239,15 @@ impl Queue {
     }
 
     /// Asks for an end of the run: somebody got no memory.
-    pub(crate) fn press(&self) {
+    pub(crate) fn mute(&self) {
+        self.call_engine(|call| (call.look, call.muted) = (true, true));
+    }
+
+    fn press(&self) {
         if !self.pressed.swap(true, Ordering::Relaxed) {
             self.work.notify_one();
             self.call_engine(|call| call.look = true);
         }
-    }
-
-    /// Ends the pressed state.
-    pub(crate) fn relieve(&self) {
-        self.pressed.store(false, Ordering::Relaxed);
     }
 
     /// Generations that are open or wait for the sink.
@@ -268,6 +285,11 @@ impl Queue {
     pub(crate) fn call_engine(&self, ask: impl FnOnce(&mut EngineCall)) {
         ask(&mut lock(&self.engine));
         self.wake_engine.notify_one();
+    }
+
+    /// Whether somebody has fallen silent since the last call.
+    pub(crate) fn take_muted(&self) -> bool {
+        std::mem::take(&mut lock(&self.engine).muted)
     }
 
     /// Waits until something is asked of the engine or `timeout` is over. Clears `look`, keeps `stop`.

@@ -70,7 +70,7 @@ pub(crate) struct Shared {
     pub(crate) tid: AtomicU64,
     /// The run in which the thread is part of the trace, 0 when it is not.
     pub(crate) run: AtomicU64,
-    /// Id of the processor slot that the thread holds in `run`, `NO_PROC` when it was taken away.
+    /// Id of the processor slot that the thread got last in `run`; `syscall` says whether it was taken away since.
     pub(crate) proc: AtomicU64,
     pub(crate) task: TaskMarks,
     pub(crate) syscall: Syscall,
@@ -170,6 +170,13 @@ impl ThreadRecord {
         unsafe { &mut *self.slots[(generation & 1) as usize].get() }
     }
 
+    /// A new run knows nothing of the thread yet: its samples name no slot and no task. Only while nothing is recorded.
+    pub(crate) fn leave_run(&self) {
+        // Relaxed (both): the thread's handler looks at them inside a generation only, whose publication orders them.
+        self.context.proc.store(NO_PROC, Ordering::Relaxed);
+        self.context.task.store(NO_TASK, Ordering::Relaxed);
+    }
+
     /// Readies the record for another thread. The engine's, once the thread is gone and all its generations are closed.
     pub(crate) fn retire(&self) {
         // SAFETY: the thread is gone.
@@ -185,8 +192,7 @@ impl ThreadRecord {
         shared.registered.store(false, Ordering::Relaxed);
         shared.exited.store(false, Ordering::Relaxed);
         shared.cpu.clear();
-        self.context.proc.store(NO_PROC, Ordering::Relaxed);
-        self.context.task.store(NO_TASK, Ordering::Relaxed);
+        self.leave_run();
         self.sample.retire();
     }
 

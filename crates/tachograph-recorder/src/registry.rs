@@ -95,6 +95,7 @@ impl Registry {
     /// Registers the calling thread. `None` when the table is full or was never mapped.
     pub(crate) fn register_this_thread(&self) -> Option<&'static ThreadRecord> {
         let tid = os::tid();
+        let name = os::thread_name();
         // A SIGPROF that lands between arming and binding finds a whole record, but no half-made one.
         let was_blocked = os::block_sigprof();
         let record = {
@@ -110,7 +111,7 @@ impl Registry {
                         .id
                         .store(CORE.new_task_id(), Ordering::Relaxed);
                 }
-                *lock(&record.shared.name) = os::thread_name();
+                *lock(&record.shared.name) = name;
                 record.sample.learn_bounds();
                 core::bind(record);
                 os::arm_exit_hook(self.exit_key.load(Ordering::Relaxed), record);
@@ -118,8 +119,11 @@ impl Registry {
             }
             record
         };
-        os::unblock_sigprof();
-        if was_blocked {
+        // A program that blocks SIGPROF and is not sampled may wait for it itself.
+        if !was_blocked {
+            os::unblock_sigprof();
+        } else if CORE.sampler.plan().is_some() {
+            os::unblock_sigprof();
             CORE.sampler.count_unblocked();
         }
         record
@@ -233,12 +237,15 @@ extern "C" fn on_thread_exit(record: *mut libc::c_void) {
     let Some(record) = CORE.registry.checked(record as usize) else {
         return;
     };
+    if os::is_forked_child() {
+        return;
+    }
     os::block_sigprof();
     sample::arm::disarm_self(record);
     retire_from_trace(record);
     core::unbind();
     CORE.registry.forget_tid(record);
-    // Release: pairs with the Acquire in `advance::reap`; everything above is done.
+    // Release: pairs with the Acquire in `advance::exited_threads`; everything above is done.
     record.shared.exited.store(true, Ordering::Release);
 }
 

@@ -180,7 +180,7 @@ impl Section {
         self.owner.muted_run = CORE.run();
         self.slot.drop_limit();
         CORE.count_lost_event();
-        CORE.queue.press();
+        CORE.queue.mute();
     }
 
     /// Does what must be done before the event, inside the critical section that the caller has begun; leaves it if that fails.
@@ -263,8 +263,9 @@ impl Section {
     /// Rule 1.
     fn introduce(&mut self, run: u64, proc: &'static Proc) -> Option<()> {
         let shared = &self.record.shared;
-        let newborn = CORE.newborns.adopt(self.record, run, self.generation);
+        // First what may fail: an adopted newborn is on no list any more.
         let stack = self.name_stack()?;
+        let newborn = CORE.newborns.adopt(self.record, run, self.generation);
         // Whatever section the thread is in, it began before this run: it is not part of the trace.
         shared.syscall.acknowledge();
         self.start_proc(proc);
@@ -285,7 +286,7 @@ impl Section {
         self.start_task();
         self.owner.run = run;
         self.owner.since = self.generation;
-        // Release: pairs with the Acquire in `advance::note`.
+        // Release: pairs with the Acquire in `ThreadNote::of`.
         shared.run.store(run, Ordering::Release);
         self.more(1).then_some(())
     }
@@ -406,7 +407,7 @@ impl Section {
     pub(crate) fn retire(&mut self) -> Option<&'static Proc> {
         self.write(EventKind::GoDestroy, []);
         self.write(EventKind::ProcStop, []);
-        // Release: pairs with the Acquire in `advance::note`.
+        // Release: pairs with the Acquire in `ThreadNote::of`.
         self.record.shared.run.store(0, Ordering::Release);
         // Relaxed: own handler.
         self.record

@@ -27,7 +27,7 @@ use crate::sample::walker::Tables;
 use crate::sample::{self, handler};
 use crate::setup::Setup;
 use crate::summary::Summary;
-use crate::sync::{AtomicU64, Ordering};
+use crate::sync::Ordering;
 use crate::totals::Totals;
 use crate::writer::{SINK_FAILED, Writer, Written};
 
@@ -35,12 +35,11 @@ use crate::writer::{SINK_FAILED, Writer, Written};
 pub const MAX_SAMPLE_HZ: u32 = 20_000;
 
 const DEFAULT_MEMORY_LIMIT: usize = 64 << 20;
+/// With less, the tables of one generation could pass it.
+const LEAST_MEMORY_LIMIT: usize = 256 << 10;
 const DEFAULT_PERIOD: Duration = Duration::from_secs(1);
 
 static ACTIVE: Claim = Claim::new();
-/// Counts recordings, so that a stop handle of an earlier one does nothing.
-static SERIAL: AtomicU64 = AtomicU64::new(0);
-static LAST_GENERATION: AtomicU64 = AtomicU64::new(0);
 
 /// Where addresses become names.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -143,7 +142,7 @@ impl Recorder {
         self
     }
 
-    /// How much may wait for a slow sink, 64 MiB unless said. When it is passed, recording is suspended until half of it is
+    /// How much may wait for a slow sink, 64 MiB unless said, at least 256 KiB. When it is passed, recording is suspended until half of it is
     /// written; the gap is counted and stands in the trace.
     pub fn memory_limit(mut self, bytes: usize) -> Self {
         self.memory_limit = bytes;
@@ -170,10 +169,10 @@ impl Recorder {
         let fence = prepare_process()?;
         let clock = CORE.clock.calibrate();
         let setup = self.resolve()?;
-        CORE.queue.begin(setup.memory_limit);
+        let serial = CORE.begin_recording();
+        CORE.queue.begin(serial, setup.memory_limit);
         // Relaxed: nothing runs yet.
         SINK_FAILED.store(false, Ordering::Relaxed);
-        let serial = SERIAL.fetch_add(1, Ordering::Relaxed) + 1;
         let symbolizer = (self.symbols == Symbols::InProcess).then(|| self.symbolizer());
         let writer = spawn_writer(sink, symbolizer)?;
         let engine = match spawn_engine(setup.clone(), fence, clock) {
@@ -223,7 +222,7 @@ impl Recorder {
             tick_hz,
             ring_words: self.ring_words(hz),
             unwinder,
-            memory_limit: self.memory_limit,
+            memory_limit: self.memory_limit.max(LEAST_MEMORY_LIMIT),
         })
     }
 
@@ -285,7 +284,7 @@ fn spawn_writer<W: Write + Send + 'static>(
     std::thread::Builder::new()
         .name("tacho-writer".to_owned())
         .spawn(move || {
-            core::unbind();
+            core::claim_for_recorder();
             Writer::new(sink, Resolver::new(symbolizer)).run()
         })
         .map_err(StartError::Thread)
@@ -300,20 +299,16 @@ fn spawn_engine(
     let engine = std::thread::Builder::new()
         .name("tacho-engine".to_owned())
         .spawn(move || {
-            core::unbind();
-            // Relaxed: recordings are serialised by `ACTIVE`.
-            let last = LAST_GENERATION.load(Ordering::Relaxed);
+            core::claim_for_recorder();
             if let Some(plan) = setup.plan {
                 CORE.registry.fit_rings(setup.ring_words);
                 CORE.sampler.enable(plan, setup.ring_words);
             }
-            let mut engine = Engine::new(setup, fence, clock, last);
+            let mut engine = Engine::new(setup, fence, clock);
             engine.begin();
             // The starter waits for this; if it is gone, so is the recording's owner.
             let _ = ready.send(());
-            let (last, totals) = engine.run();
-            LAST_GENERATION.store(last, Ordering::Relaxed);
-            totals
+            engine.run()
         })
         .map_err(StartError::Thread)?;
     match begun.recv() {
@@ -404,9 +399,7 @@ pub struct StopHandle {
 impl StopHandle {
     /// Asks for the end of the recording and returns at once. Does nothing when it has ended.
     pub fn stop(&self) {
-        // Relaxed: a recording that begins between the two lines would have to end this one first, which is what is asked for.
-        if SERIAL.load(Ordering::Relaxed) == self.serial {
-            CORE.queue.call_engine(|call| call.stop = true);
-        }
+        CORE.queue
+            .call_engine(|call| call.stop |= call.serial == self.serial);
     }
 }

@@ -262,6 +262,11 @@ impl Birth {
         let Some(record) = this_thread() else {
             return;
         };
+        // Acquire: only to be as `ThreadNote::of`; own thread.
+        if record.shared.run.load(Ordering::Acquire) == CORE.run() {
+            // It has spoken already, on its way here. The announced task stays runnable.
+            return;
+        }
         // Relaxed: own thread, before its introduction.
         record.shared.task.id.store(self.task, Ordering::Relaxed);
         *lock(&record.shared.name) = self.name;

@@ -73,6 +73,8 @@ pub struct SampleSummary {
     pub foreign_signals: u64,
     /// Whether another SIGPROF handler was there before ours and is given what is not ours.
     pub chained_handler: bool,
+    /// Whether somebody put another SIGPROF handler in place of ours during the recording: it got the signals since.
+    pub handler_replaced: bool,
 }
 
 impl SampleSummary {
@@ -120,6 +122,7 @@ impl Summary {
                 threads_unblocked: CORE.sampler.unblocked(),
                 foreign_signals: handler::FOREIGN.load(Ordering::Relaxed),
                 chained_handler: handler::chains(),
+                handler_replaced: !handler::is_installed(),
             }),
             clock,
             fence,
@@ -209,6 +212,12 @@ impl fmt::Display for SampleSummary {
         }
         if self.chained_handler {
             writeln!(f, "             another SIGPROF handler is chained")?;
+        }
+        if self.handler_replaced {
+            writeln!(
+                f,
+                "             another SIGPROF handler has taken the place of ours"
+            )?;
         }
         Ok(())
     }

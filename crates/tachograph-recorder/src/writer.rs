@@ -76,7 +76,7 @@ impl<W: Write> Writer<W> {
                     Content::Batch => self.put(sealed.bytes()),
                     Content::RawStacks => self.stacks.extend(raw_stacks(sealed.bytes())),
                 }
-                CORE.queue.recycle(sealed.into_buffer());
+                CORE.queue.recycle(sealed);
             }
             Chunk::Batch(bytes) => {
                 self.put(&bytes);
@@ -87,6 +87,10 @@ impl<W: Write> Writer<W> {
 
     /// Stacks, then strings (stacks name them), then the end.
     fn close(&mut self, mut closing: Closing) {
+        if self.done.error.is_some() {
+            self.stacks.clear();
+            return;
+        }
         self.resolver.set_modules(&closing.modules);
         closing.stacks.append(&mut self.stacks);
         let mut strings = StringTable::new(&closing);

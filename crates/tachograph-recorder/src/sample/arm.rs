@@ -7,6 +7,7 @@
 use std::collections::HashSet;
 
 use super::timer::{Timer, cpu_nanos};
+use crate::clock::monotonic_nanos;
 use crate::core::CORE;
 use crate::os;
 use crate::record::ThreadRecord;
@@ -26,6 +27,7 @@ pub(crate) struct Armory {
 /// What a look at the process's threads has found.
 #[derive(Debug, Default)]
 pub(crate) struct Look {
+    started_ns: u64,
     news: Vec<u64>,
     now: HashSet<u64>,
 }
@@ -43,7 +45,7 @@ struct Random(u64);
 
 impl Default for Random {
     fn default() -> Self {
-        Self(crate::clock::monotonic_nanos() | 1)
+        Self(monotonic_nanos() | 1)
     }
 }
 
@@ -66,6 +68,7 @@ impl Armory {
 
     /// Looks for threads that came or went without a word.
     pub(crate) fn look(&mut self) -> Look {
+        let started_ns = monotonic_nanos();
         let now: HashSet<u64> = os::all_threads().into_iter().collect();
         if now.is_empty() {
             return Look::default();
@@ -78,7 +81,11 @@ impl Armory {
         }
         let mut news: Vec<u64> = now.difference(&self.known).copied().collect();
         news.sort_unstable();
-        Look { news, now }
+        Look {
+            started_ns,
+            news,
+            now,
+        }
     }
 
     /// Arms those that came, and gives up those that went. The tables should know the stacks of those that came.
@@ -93,6 +100,7 @@ impl Armory {
             self.meet(tid, first);
         }
         self.known = look.now;
+        CORE.sampler.note_look(look.started_ns);
         CORE.sampler.arm_newcomers(false);
         self.miss();
     }
@@ -119,7 +127,8 @@ impl Armory {
                 continue;
             }
             read_clock(record);
-            if !self.known.contains(&record.tid()) {
+            // A listing of many threads may leave one out that lives.
+            if !self.known.contains(&record.tid()) && cpu_nanos(record.tid()).is_none() {
                 *lock(&record.sample.timer) = None;
                 CORE.registry.forget_tid(record);
                 // Release: pairs with the Acquire in `advance::exited_threads`.
@@ -156,7 +165,12 @@ fn arm(record: &'static ThreadRecord, was_there: bool, first_ns: u64) {
     }
     let tid = record.tid();
     let Some(cpu_ns) = cpu_nanos(tid) else { return };
-    let base_ns = if was_there { cpu_ns } else { 0 };
+    let base_ns = match was_there {
+        true => cpu_ns,
+        // A new thread has used no more CPU time than has passed since it was not there yet. One that was overlooked or refused then
+        // is charged no more either.
+        false => cpu_ns.saturating_sub(sampler.since_last_look_ns()),
+    };
     let cpu = &record.shared.cpu;
     // Relaxed (all): the engine's own bookkeeping, and the handler's before it can run.
     cpu.base.store(base_ns, Ordering::Relaxed);

@@ -11,7 +11,7 @@
 //! 4. The time is read after the generation (`recorder.md` H7): a sample is not older than its generation.
 //! 5. The handler stays installed for good. A signal that is not ours goes to whoever had the handler before.
 
-use std::cell::UnsafeCell;
+use std::cell::Cell;
 
 use tachograph_unwind::{Registers, StackBounds};
 use tachograph_wire::metadata::Cause;
@@ -21,8 +21,8 @@ use super::ring::Ring;
 use super::walker::{MAX_SAMPLE_FRAMES, walk_interrupted};
 use crate::core::CORE;
 use crate::os;
-use crate::record::ThreadRecord;
-use crate::sync::{AtomicBool, AtomicU64, Ordering};
+use crate::record::{NO_PROC, ThreadRecord};
+use crate::sync::{AtomicPtr, AtomicU64, Ordering};
 
 /// Words of a sample before its frames: time, slot, task, weight.
 pub(crate) const SAMPLE_HEADER: usize = 4;
@@ -63,35 +63,43 @@ const SI_TIMER: libc::c_int = -2;
 const POLL_IN: libc::c_int = 1;
 const POLL_HUP: libc::c_int = 6;
 
-/// The action that was there before ours.
-struct Previous(UnsafeCell<libc::sigaction>);
+/// The action that gets what is not ours; null before the first installation. Never freed: a handler may be looking at it.
+static PREVIOUS: AtomicPtr<libc::sigaction> = AtomicPtr::new(std::ptr::null_mut());
 
-// SAFETY: written once, before `INSTALLED` is set; read only after.
-unsafe impl Sync for Previous {}
+thread_local! {
+    /// A signal is being passed on: whoever had the handler may pass it back to us.
+    static PASSING_ON: Cell<bool> = const { Cell::new(false) };
+}
 
-// SAFETY: all-zero is a valid sigaction (the default action).
-static PREVIOUS: Previous = Previous(UnsafeCell::new(unsafe { std::mem::zeroed() }));
-static INSTALLED: AtomicBool = AtomicBool::new(false);
 /// Signals that were not ours and that nobody else wanted.
 pub(crate) static FOREIGN: AtomicU64 = AtomicU64::new(0);
 
-/// Installs the handler, once a process; again if somebody has replaced it since. False when the system refuses.
-pub(crate) fn install() -> bool {
-    // SAFETY: the actions are valid places; the handler is async-signal-safe (module text).
+/// The action in force for SIGPROF; `None` when the system does not tell.
+fn current_action() -> Option<libc::sigaction> {
+    // SAFETY: all-zero is a valid sigaction, and `current` a valid place.
     unsafe {
         let mut current: libc::sigaction = std::mem::zeroed();
-        if libc::sigaction(libc::SIGPROF, std::ptr::null(), &mut current) != 0 {
-            return false;
-        }
-        if current.sa_sigaction == on_sigprof as *const () as usize {
-            return true;
-        }
-        // Relaxed: installation is serialised by the session.
-        if !INSTALLED.load(Ordering::Relaxed) {
-            *PREVIOUS.0.get() = current;
-            // Release: pairs with the Acquire in `pass_on`.
-            INSTALLED.store(true, Ordering::Release);
-        }
+        (libc::sigaction(libc::SIGPROF, std::ptr::null(), &mut current) == 0).then_some(current)
+    }
+}
+
+/// Whether our handler is the one that SIGPROF goes to.
+pub(crate) fn is_installed() -> bool {
+    current_action().is_some_and(|current| current.sa_sigaction == on_sigprof as *const () as usize)
+}
+
+/// Installs the handler if it is not there; what is there instead gets what is not ours. False when the system refuses.
+pub(crate) fn install() -> bool {
+    if is_installed() {
+        return true;
+    }
+    let Some(current) = current_action() else {
+        return false;
+    };
+    // Release: pairs with the Acquire in `previous`.
+    PREVIOUS.store(Box::into_raw(Box::new(current)), Ordering::Release);
+    // SAFETY: the action is a valid place; the handler is async-signal-safe (module text).
+    unsafe {
         let mut ours: libc::sigaction = std::mem::zeroed();
         ours.sa_sigaction = on_sigprof as *const () as usize;
         ours.sa_flags = libc::SA_SIGINFO | libc::SA_RESTART;
@@ -100,10 +108,14 @@ pub(crate) fn install() -> bool {
     }
 }
 
+fn previous() -> Option<&'static libc::sigaction> {
+    // SAFETY: null, or leaked by `install`. Acquire: pairs with the Release there.
+    unsafe { PREVIOUS.load(Ordering::Acquire).as_ref() }
+}
+
 /// Whether somebody else's handler was there before ours and gets what is not ours.
 pub(crate) fn chains() -> bool {
-    // SAFETY: written before `INSTALLED`, never again.
-    INSTALLED.load(Ordering::Acquire) && unsafe { (*PREVIOUS.0.get()).sa_sigaction } > libc::SIG_IGN
+    previous().is_some_and(|previous| previous.sa_sigaction > libc::SIG_IGN)
 }
 
 extern "C" fn on_sigprof(
@@ -129,7 +141,9 @@ extern "C" fn on_sigprof(
         POLL_IN..=POLL_HUP => {
             // SAFETY: an I/O signal.
             match perf::record_of(unsafe { sent.poll }.fd) {
-                Some(record) => sample(record, 0, context),
+                // A descriptor may be another thread's by now: the signal waited while this one was not running.
+                Some(record) if record.tid() == os::tid() => sample(record, 0, context),
+                Some(record) => CORE.sampler.count_outside(record),
                 None => pass_on(signal, info, context),
             }
         }
@@ -141,11 +155,10 @@ extern "C" fn on_sigprof(
 /// Rule 5.
 #[cold]
 fn pass_on(signal: libc::c_int, info: *mut libc::siginfo_t, context: *mut libc::c_void) {
-    if !INSTALLED.load(Ordering::Acquire) {
+    let Some(previous) = previous() else { return };
+    if PASSING_ON.replace(true) {
         return;
     }
-    // SAFETY: written before `INSTALLED`, never again.
-    let previous = unsafe { &*PREVIOUS.0.get() };
     match previous.sa_sigaction {
         // N.B. The default action would end the program. That is what its author asked for only while we were not there.
         libc::SIG_DFL | libc::SIG_IGN => {
@@ -162,6 +175,7 @@ fn pass_on(signal: libc::c_int, info: *mut libc::siginfo_t, context: *mut libc::
             std::mem::transmute::<usize, extern "C" fn(libc::c_int)>(handler)(signal);
         },
     }
+    PASSING_ON.set(false);
 }
 
 /// Takes one sample; `weight` 0 = read it off the thread's clock.
@@ -205,7 +219,10 @@ fn sample(record: &'static ThreadRecord, weight: u64, context: *mut libc::c_void
                         )
                     };
                     // Relaxed (both): own thread.
-                    let proc = record.context.proc.load(Ordering::Relaxed);
+                    let proc = match record.shared.syscall.is_taken() {
+                        true => NO_PROC,
+                        false => record.context.proc.load(Ordering::Relaxed),
+                    };
                     let task = record.context.task.load(Ordering::Relaxed);
                     for (word, value) in [now, proc, task, weight].into_iter().enumerate() {
                         words.set(Ring::payload(place, word), value);

@@ -17,8 +17,8 @@ struct Mapping {
     grows: bool,
 }
 
-/// How far below its known start the main stack may have grown: the usual limit.
-const GROWTH: u64 = 8 << 20;
+/// The usual limit of a stack, and how far below its known start the main one may have grown.
+const MOST_STACK: u64 = 8 << 20;
 
 impl StackMaps {
     /// Reads the maps; empty where there are none to read.
@@ -39,13 +39,14 @@ impl StackMaps {
         let at = self.0.partition_point(|mapping| mapping.high <= sp);
         let mapping = self.0.get(at)?;
         let low = if mapping.grows {
-            mapping.low.saturating_sub(GROWTH)
+            mapping.low.saturating_sub(MOST_STACK)
         } else {
             mapping.low
         };
         (low <= sp).then_some(StackBounds {
             low: sp.min(mapping.low),
-            high: mapping.high,
+            // A mapping may have been two, of which the other is gone.
+            high: mapping.high.min(sp.saturating_add(MOST_STACK)),
         })
     }
 }

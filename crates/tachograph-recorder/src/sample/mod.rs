@@ -32,6 +32,8 @@ pub(crate) struct Sampler {
     newcomers: AtomicBool,
     /// The engine can't see the threads of the process: one that registers may be old, too.
     blind: AtomicBool,
+    /// When the engine last began to list the threads.
+    last_look_ns: AtomicU64,
     ring_words: AtomicUsize,
     /// Recording is suspended, not off.
     suspended: AtomicBool,
@@ -52,6 +54,7 @@ impl Sampler {
             uses_perf: AtomicBool::new(false),
             newcomers: AtomicBool::new(false),
             blind: AtomicBool::new(false),
+            last_look_ns: AtomicU64::new(0),
             ring_words: AtomicUsize::new(0),
             suspended: AtomicBool::new(false),
             late: AtomicU64::new(0),
@@ -81,6 +84,16 @@ impl Sampler {
     pub(crate) fn arm_newcomers(&self, blind: bool) {
         self.blind.store(blind, Ordering::Relaxed);
         self.newcomers.store(true, Ordering::Relaxed);
+    }
+
+    /// A list of threads that was begun at `started_ns` is complete.
+    pub(crate) fn note_look(&self, started_ns: u64) {
+        self.last_look_ns.store(started_ns, Ordering::Relaxed);
+    }
+
+    fn since_last_look_ns(&self) -> u64 {
+        let last = self.last_look_ns.load(Ordering::Relaxed);
+        crate::clock::monotonic_nanos().saturating_sub(last)
     }
 
     fn is_blind(&self) -> bool {

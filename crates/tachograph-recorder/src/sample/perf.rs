@@ -3,10 +3,8 @@
 //! One event a thread, its signal sent to that thread with the file descriptor as the only word; `RECORDS` maps it back. Signals that
 //! the kernel merges are found again by the handler, which reads the thread's CPU clock (`handler::perf_weight`).
 
-use std::sync::atomic::AtomicPtr;
-
 use crate::record::ThreadRecord;
-use crate::sync::Ordering;
+use crate::sync::{AtomicPtr, Ordering};
 
 const MAX_FDS: usize = 64 * 1024;
 

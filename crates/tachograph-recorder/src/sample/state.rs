@@ -9,14 +9,14 @@ use super::ring::Ring;
 use super::timer::Timer;
 use super::words::Words;
 use crate::buffer;
-use crate::sync::{AtomicU64, Mutex, Ordering, lock};
+use crate::sync::{AtomicPtr, AtomicU64, Mutex, Ordering, lock};
 
 /// See the module's text.
 #[derive(Debug)]
 pub(crate) struct SampleState {
     /// A leaked `Rings`, null before the first arming. Taken away only while nothing is recorded: not only the handler looks at
     /// them, but the thread too, when it walks its own stack.
-    rings: std::sync::atomic::AtomicPtr<Rings>,
+    rings: AtomicPtr<Rings>,
     bounds_low: AtomicU64,
     bounds_high: AtomicU64,
     pub(crate) counters: [Counters; 2],
@@ -53,7 +53,7 @@ impl Drop for Rings {
 impl SampleState {
     pub(crate) fn new() -> Self {
         Self {
-            rings: std::sync::atomic::AtomicPtr::new(std::ptr::null_mut()),
+            rings: AtomicPtr::new(std::ptr::null_mut()),
             bounds_low: AtomicU64::new(0),
             bounds_high: AtomicU64::new(0),
             counters: [Counters::new(), Counters::new()],

@@ -1,9 +1,7 @@
 //! The unwinder's tables as handlers and events use them, and the memory maps for stacks that nobody told us.
 //!
 //! `Tables` are immutable and published by pointer. A reader is inside a critical section, or is the thread that asks for an event's
-//! stack just before one; the engine frees old tables only after every thread has been seen outside (`advance::retire_tables`).
-
-use std::sync::atomic::AtomicPtr;
+//! stack just before one; the engine frees old tables only after every thread has been seen outside (`advance` rule 5).
 
 use tachograph_unwind::{
     Registers, Snapshot, StackBounds, Walk, WalkEnd, loaded_modules, self_test, walk,
@@ -16,7 +14,7 @@ use super::state::Rings;
 use crate::core::CORE;
 use crate::gate::WriteFlag;
 use crate::record::ThreadRecord;
-use crate::sync::{AtomicBool, Ordering};
+use crate::sync::{AtomicBool, AtomicPtr, Ordering};
 
 /// Frames kept of a sample; with inlined frames expanded the wire allows 128.
 pub(crate) const MAX_SAMPLE_FRAMES: usize = 127;
