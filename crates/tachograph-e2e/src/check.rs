@@ -295,7 +295,7 @@ fn tally(trace: &Trace, bytes: &[u8], summary: &Summary) -> Result<(), String> {
     }
     let lost = trace.generations.iter().flat_map(|one| &one.metadata);
     let lost = lost.filter_map(|record| match record {
-        Metadata::EventsLost(lost) => Some(lost.reentrant.0 + lost.thread_exiting.0),
+        Metadata::EventsLost(lost) => Some(lost.reentrant.0 + lost.unrecorded.0),
         _ => None,
     });
     equal("events lost", lost.sum(), summary.events_lost)

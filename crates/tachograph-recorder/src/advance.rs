@@ -2,7 +2,7 @@
 //!
 //! Called by `engine` only, on its own thread: there is one advancer, so the right to advance needs no lock.
 //!
-//! # Protocol (recorder.md §6; Go: `traceAdvance` in `runtime/trace.go`)
+//! # Protocol (Go: `traceAdvance` in `runtime/trace.go`)
 //! 1. Notes are taken (`notes` rule 1) and the next generation's ids and queue place are ready before it is published.
 //! 2. After the publication, a heavy fence; then every thread's flag is seen clear once (`gate` rule 3). The list of threads is taken
 //!    after the fence: a thread that registers later can only enter the new generation.
@@ -207,7 +207,7 @@ impl Engine {
             metadata.push(Metadata::EventsLost(EventsLost {
                 thread: None,
                 reentrant: Count(events.0),
-                thread_exiting: Count(events.1),
+                unrecorded: Count(events.1),
                 unknown: Vec::new(),
             }));
             lines.push(Line::Log {

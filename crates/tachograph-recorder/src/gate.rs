@@ -1,6 +1,6 @@
 //! The generation word and the write flags: who may write into which generation, and when one is closed.
 //!
-//! Owns the protocol of `recorder.md` §2 (Go: `runtime/traceruntime.go`, `traceAcquire`). Called by every event, by the
+//! Owns the protocol of Go's `traceAcquire` (`runtime/traceruntime.go`) with a cheaper fence. Called by every event, by the
 //! signal handler and by `advance`; calls nothing.
 //!
 //! # Protocol

@@ -1,6 +1,6 @@
 //! What the advancer says for threads and tasks that are silent through a whole generation.
 //!
-//! # Protocol (recorder.md §6 A1/A9, §21)
+//! # Protocol (Go: the untraced goroutines in `traceAdvance`, `runtime/trace.go`)
 //! 1. `Notes::take` runs before the next generation is published, so no note can show what a thread did in that one.
 //! 2. A note is used only if, once the generation is quiet, its task or slot has no status there yet: the thread then wrote nothing
 //!    in it, and what was noted is exact, because a thread's slot and task change only in critical sections that write.

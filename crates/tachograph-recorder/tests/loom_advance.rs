@@ -1,6 +1,6 @@
 //! Models of `advance`: a sampled thread and the engine, which drains and advances, over several generations.
 //!
-//! One case per rule of its protocol (recorder.md §18: 7, 20 to 22, 29, 34). The engine's steps are those of `Engine::advance`, by
+//! One case per rule of its protocol. The engine's steps are those of `Engine::advance`, by
 //! the parts that it uses; the thread's are those of the handler and of a section.
 #![cfg(loom)]
 

@@ -1,6 +1,6 @@
 //! Models of `gate`: who may write into which generation, and when one is quiet. One case per rule of its protocol.
 //!
-//! One advancer, up to two writers, and a handler at every place of a critical section (recorder.md §18: 4, 5, 6, 20, 24).
+//! One advancer, up to two writers, and a handler at every place of a critical section.
 #![cfg(loom)]
 
 mod model;

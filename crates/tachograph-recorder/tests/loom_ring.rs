@@ -1,6 +1,6 @@
 //! Models of `sample::ring`: one producer, one consumer, eight words. One case per rule of its protocol.
 //!
-//! recorder.md §18: 25 to 28 (there is no overflow record here: what does not fit is counted by the producer).
+//! There is no overflow record here: what does not fit is counted by the producer.
 #![cfg(loom)]
 
 mod model;

@@ -1,6 +1,6 @@
 //! Models of start and stop: `claim`, `gate` and the hand-over of blocks together, and of `syscall`. One case per rule.
 //!
-//! Starters, a stopper, the engine and a thread that exits (recorder.md §18: 18, 19, 31, 33, 34; a deadlock fails every model).
+//! Starters, a stopper, the engine and a thread that exits (a deadlock fails every model).
 #![cfg(loom)]
 
 mod model;

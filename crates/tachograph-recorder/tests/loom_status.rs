@@ -1,7 +1,7 @@
 //! Models of `status`: who states a resource in a generation, and its sequence numbers. One case per rule of its protocol.
 //!
 //! Two threads pass one task (or processor slot) on around a boundary of generations; the engine notes it before, and states it after
-//! if nobody else has (recorder.md §18: 11 to 14; `notes` rules 1 and 2).
+//! if nobody else has (`notes` rules 1 and 2).
 #![cfg(loom)]
 
 mod model;

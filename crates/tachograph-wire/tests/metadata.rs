@@ -118,10 +118,10 @@ fn examples() -> Vec<(Metadata, &'static str)> {
             Metadata::EventsLost(EventsLost {
                 thread: None,
                 reentrant: Count(0),
-                thread_exiting: Count(12),
+                unrecorded: Count(12),
                 unknown: vec![],
             }),
-            "tachograph/1 events_lost thread_exiting=12",
+            "tachograph/1 events_lost unrecorded=12",
         ),
     ]
 }

@@ -104,7 +104,7 @@ pub struct EventsLost {
     /// They came up while another was being written.
     pub reentrant: u64,
     /// Their thread was on its way out.
-    pub thread_exiting: u64,
+    pub unrecorded: u64,
 }
 
 /// Times without recording.

@@ -353,7 +353,7 @@ impl Tally {
     fn events_lost(&mut self, lost: &EventsLost) {
         let total = &mut self.report.events_lost;
         total.reentrant = total.reentrant.saturating_add(lost.reentrant.0);
-        total.thread_exiting = total.thread_exiting.saturating_add(lost.thread_exiting.0);
+        total.unrecorded = total.unrecorded.saturating_add(lost.unrecorded.0);
     }
 }
 

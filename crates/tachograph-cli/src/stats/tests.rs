@@ -245,7 +245,7 @@ fn adds_up_weights_and_losses() {
     let lost = EventsLost {
         thread: None,
         reentrant: Count(3),
-        thread_exiting: Count(4),
+        unrecorded: Count(4),
         unknown: Vec::new(),
     };
     let gap = Gap {
@@ -274,10 +274,7 @@ fn adds_up_weights_and_losses() {
         [("stack_bounds".to_owned(), 2)]
     );
     assert_eq!(
-        (
-            report.events_lost.reentrant,
-            report.events_lost.thread_exiting
-        ),
+        (report.events_lost.reentrant, report.events_lost.unrecorded),
         (6, 8)
     );
     assert_eq!((report.gaps.count, report.gaps.total_ns), (2, 16_000));

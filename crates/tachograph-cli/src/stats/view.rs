@@ -155,10 +155,10 @@ fn losses(report: &Report, out: &mut impl Write) -> io::Result<()> {
         line(out, "", &account(found))?;
     }
     let lost = &report.events_lost;
-    if lost.reentrant.saturating_add(lost.thread_exiting) > 0 {
-        let (reentrant, exiting) = (count(lost.reentrant), count(lost.thread_exiting));
+    if lost.reentrant.saturating_add(lost.unrecorded) > 0 {
+        let (reentrant, unrecorded) = (count(lost.reentrant), count(lost.unrecorded));
         let text = format!(
-            "events: {reentrant} within another event, {exiting} at the end of their thread"
+            "events: {reentrant} within another event, {unrecorded} for want of a record or of memory"
         );
         line(out, "lost", &text)?;
     }

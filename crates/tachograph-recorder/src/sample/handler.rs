@@ -8,7 +8,7 @@
 //! 1. The record is found through what the signal carries, checked against the table; nothing of the interrupted thread is trusted.
 //! 2. Every signal that found its record is counted, once: `handled` = samples + losses, per thread and generation.
 //! 3. The ring, the counters and the tables are touched only inside the handler's critical section (`gate` rule 5).
-//! 4. The time is read after the generation (`recorder.md` H7): a sample is not older than its generation.
+//! 4. The time is read after the generation (Go: `traceCPUSample` in `runtime/tracecpu.go`): a sample is not older than its generation.
 //! 5. The handler stays installed for good. A signal that is not ours goes to whoever had the handler before.
 
 use std::cell::Cell;

@@ -134,7 +134,7 @@ record! {
         /// Raised while the thread was already writing an event.
         reentrant: Count = "reentrant",
         /// Raised when the thread had given its record back.
-        thread_exiting: Count = "thread_exiting",
+        unrecorded: Count = "unrecorded",
     }
 }
 
