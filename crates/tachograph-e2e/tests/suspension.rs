@@ -99,7 +99,7 @@ fn record_slowly(period: Duration, bytes_per_second: f64) -> (Summary, Vec<u8>) 
     program(Duration::from_millis(1500));
     let asked = Instant::now();
     let summary = recording.stop().expect("the sink is slow, not broken");
-    say(&format!(
+    say(format!(
         "period {period:?}: {} gaps of {:?} in all, {} events, {} lost, stop took {:?}",
         summary.gaps,
         summary.gap_time,
