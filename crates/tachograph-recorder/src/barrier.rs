@@ -55,7 +55,7 @@ pub(crate) fn register() -> FenceKind {
 }
 
 /// Takes a page's write permission away: every processor that runs this process must hear of it, and an interrupt is a barrier.
-#[cfg(target_os = "linux")]
+#[cfg(all(target_os = "linux", not(loom)))]
 fn interrupt_processors() {
     let Some(page) = crate::buffer::map_pages(PAGE_BYTES) else {
         return;
@@ -68,10 +68,10 @@ fn interrupt_processors() {
     }
 }
 
-#[cfg(target_os = "linux")]
+#[cfg(all(target_os = "linux", not(loom)))]
 const PAGE_BYTES: usize = 4096;
 
-#[cfg(not(target_os = "linux"))]
+#[cfg(not(all(target_os = "linux", not(loom))))]
 fn interrupt_processors() {}
 
 /// Orders this thread's earlier stores before its later loads, as seen by every thread of the process.

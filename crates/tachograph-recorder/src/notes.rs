@@ -9,7 +9,7 @@
 
 use std::sync::Arc;
 
-use tachograph_wire::{EventKind, ProcStatus, TaskStatus};
+use tachograph_wire::{EventKind, ProcStatus, TaskStatus, ThreadId};
 
 use crate::core::CORE;
 use crate::own_task::OwnTask;
@@ -19,8 +19,7 @@ use crate::spawn::Newborn;
 use crate::sync::{Ordering, lock};
 use crate::tables::{Stream, Tables};
 
-/// "No thread" on the wire.
-pub(crate) const NO_THREAD: u64 = u64::MAX;
+const NO_THREAD: u64 = ThreadId::NONE.0;
 
 /// Everything that exists in the trace, as seen before a generation ends.
 #[derive(Debug)]

@@ -3,7 +3,7 @@
 //! Waiting on no processor slot most of the time; for each `block` it wakes itself, takes its slot, speaks and waits again. Losses are
 //! logged here, where Go's tools show them too.
 
-use tachograph_wire::{EventKind, ProcStatus, TaskStatus};
+use tachograph_wire::{EventKind, ProcStatus, TaskStatus, ThreadId};
 
 use crate::core::CORE;
 use crate::procs::Proc;
@@ -12,7 +12,7 @@ use crate::status::Marks;
 use crate::tables::{Stream, Tables};
 
 const NAME: &str = "tachograph engine";
-const NO_THREAD: u64 = u64::MAX;
+const NO_THREAD: u64 = ThreadId::NONE.0;
 
 /// See the module's text.
 #[derive(Debug)]

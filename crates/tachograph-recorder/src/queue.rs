@@ -139,7 +139,8 @@ impl Queue {
     /// Hands over `full`, if there is one, and takes an empty block; `None` when the kernel has no memory, or when twice as much
     /// waits for the sink as may.
     pub(crate) fn exchange(&self, generation: u64, full: Option<Sealed>) -> Option<Buffer> {
-        let bytes = full.as_ref().map_or(0, Sealed::held_bytes);
+        // Before the push: the writer may have the block off the books at once.
+        self.count(full.as_ref().map_or(0, Sealed::held_bytes));
         let (recycled, wake) = {
             let mut state = self.state();
             let wake = full.is_some_and(|full| state.push_block(generation, full));
@@ -148,7 +149,6 @@ impl Queue {
         if wake {
             self.work.notify_one();
         }
-        self.count(bytes);
         if self.in_flight() > self.limit.load(Ordering::Relaxed).saturating_mul(2) {
             // The engine has not got to run since the limit was passed: the thread falls silent, as without memory.
             return None;

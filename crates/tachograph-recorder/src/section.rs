@@ -13,7 +13,7 @@
 //! 5. A thread that gets no memory says nothing more in this run (it is muted): a hole in its events could not be placed. The
 //!    engine then ends the run.
 
-use tachograph_wire::{EventKind, ProcStatus, TaskStatus};
+use tachograph_wire::{EventKind, ProcStatus, TaskStatus, ThreadId};
 
 use crate::core::{CORE, undisturbed};
 use crate::gate::Entry;
@@ -23,8 +23,7 @@ use crate::slot::{MAX_EVENT_BYTES, MAX_SEQUENCE_BYTES, Slot};
 use crate::sync::{Ordering, lock};
 use crate::syscall::Return;
 
-/// "No thread" on the wire.
-const NO_THREAD: u64 = u64::MAX;
+const NO_THREAD: u64 = ThreadId::NONE.0;
 
 /// See the module's text. Dropping it ends the critical section.
 #[derive(Debug)]
