@@ -3,6 +3,8 @@
 mod common;
 
 use common::{Scratch, run, text};
+use std::path::Path;
+
 use serde_json::Value;
 
 /// A directory with enough to do.
@@ -60,6 +62,10 @@ fn records_a_trace_that_stats_finds_whole() {
     );
     assert_eq!(samples["account"]["emitted"], samples["count"]);
     check_generations(&report);
+    if let Some(kept) = std::env::var_os("TACHOGRAPH_TRACES") {
+        // For another reader.
+        std::fs::copy(&path, Path::new(&kept).join("demo.trace")).expect("a folder for traces");
+    }
 }
 
 /// Each sample lies within its generation, and all together are as many as the whole trace has.
