@@ -23,7 +23,7 @@ use tachograph_wire::metadata::{
 };
 use tachograph_wire::{BatchWriter, ClockSnapshot, Frequency, Generation, TaskId, ThreadId, Ticks};
 
-use crate::barrier::heavy_fence;
+use crate::barrier::{FenceKind, heavy_fence};
 use crate::clock::{TICKS_PER_SECOND, monotonic_nanos};
 use crate::core::CORE;
 use crate::engine::Engine;
@@ -78,7 +78,10 @@ impl Engine {
         self.published = CORE.clock.now_ordered();
         CORE.gate.publish(follows);
         // Rule 2.
-        heavy_fence(self.fence);
+        if !heavy_fence(self.fence) {
+            CORE.gate.use_light_fences(false);
+            self.fence = FenceKind::Full;
+        }
         let live = CORE.registry.live();
         wait_for_writers(&live);
         let quiet = CORE.clock.now_ordered();
@@ -243,12 +246,17 @@ impl Engine {
 pub(crate) fn exited_threads() -> Vec<&'static ThreadRecord> {
     let mut live = CORE.registry.live();
     // Acquire: pairs with the Release in `registry::on_thread_exit`.
-    live.retain(|record| record.shared.exited.load(Ordering::Acquire));
+    // One that could not say that it left is still part of the run: it is ended with it.
+    let run = CORE.run();
+    live.retain(|record| {
+        let shared = &record.shared;
+        shared.exited.load(Ordering::Acquire) && shared.run.load(Ordering::Acquire) != run
+    });
     live
 }
 
 /// Rule 2.
-fn wait_for_writers(live: &[&'static ThreadRecord]) {
+pub(crate) fn wait_for_writers(live: &[&'static ThreadRecord]) {
     for record in live {
         record.flag.wait_until_clear();
     }

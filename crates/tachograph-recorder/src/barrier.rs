@@ -54,7 +54,8 @@ pub(crate) fn register() -> FenceKind {
     }
 }
 
-/// Takes a page's write permission away: every processor that runs this process must hear of it, and an interrupt is a barrier.
+/// Takes a page's write permission away: where processors hear of that by an interrupt, which most x86-64 ones do, that is a
+/// barrier.
 #[cfg(all(target_os = "linux", not(loom)))]
 fn interrupt_processors() {
     let Some(page) = crate::buffer::map_pages(PAGE_BYTES) else {
@@ -75,10 +76,14 @@ const PAGE_BYTES: usize = 4096;
 fn interrupt_processors() {}
 
 /// Orders this thread's earlier stores before its later loads, as seen by every thread of the process.
-pub fn heavy_fence(kind: FenceKind) {
+///
+/// False when the kernel has gone back on `membarrier` (a filter has come since): the processors are then reached by other means
+/// where that works, and the event path must pay full fences from now on.
+pub fn heavy_fence(kind: FenceKind) -> bool {
     fence(Ordering::SeqCst);
-    if kind == FenceKind::Membarrier && !membarrier(PRIVATE_EXPEDITED) {
-        // A filter has come since. The event path goes on with light fences, so the other processors must be reached.
+    let reached = kind == FenceKind::Full || membarrier(PRIVATE_EXPEDITED);
+    if !reached {
         interrupt_processors();
     }
+    reached
 }

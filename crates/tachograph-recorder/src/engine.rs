@@ -103,10 +103,11 @@ impl Engine {
                 true => next_tick.min(next_advance),
                 false => next_tick.min(now + Duration::from_millis(1)),
             };
-            if CORE
+            let stop = CORE
                 .queue
-                .wait_for_call(deadline.saturating_duration_since(now))
-            {
+                .wait_for_call(deadline.saturating_duration_since(now));
+            // Relaxed: a hint, and the engine is woken for it. What has been recorded goes nowhere any more.
+            if stop || SINK_FAILED.load(Ordering::Relaxed) {
                 break;
             }
             let now = Instant::now();
@@ -115,7 +116,8 @@ impl Engine {
                 next_tick = now + TICK;
             }
             self.mind_the_sink();
-            if self.suspended.is_none() && now >= next_advance && self.may_advance() {
+            let due = now >= next_advance || self.retired_tables.len() >= MAX_RETIRED;
+            if due && self.may_advance() {
                 self.advance(Next::Generation);
                 next_advance = now + self.setup.period;
             }
@@ -226,16 +228,13 @@ impl Engine {
     /// Suspends when too much waits for the sink, resumes when it has caught up.
     fn mind_the_sink(&mut self) {
         match self.suspended {
-            // Relaxed: a hint, and the engine is woken for it.
-            None if CORE.queue.take_muted()
-                || CORE.queue.is_over_limit()
-                || SINK_FAILED.load(Ordering::Relaxed) =>
-            {
+            None if CORE.queue.take_muted() || CORE.queue.is_over_limit() => {
                 CORE.sampler.set_suspended(true);
                 self.suspended = Some(CORE.clock.now());
                 self.advance(Next::Suspension);
             }
-            Some(since) if CORE.queue.is_relieved() && !SINK_FAILED.load(Ordering::Relaxed) => {
+            // What a generation leaves to be written besides its blocks is not in the queue's figures.
+            Some(since) if CORE.queue.is_relieved() && CORE.queue.backlog() <= 1 => {
                 self.resume(since);
             }
             _ => {}
@@ -259,16 +258,11 @@ impl Engine {
 
     fn end(mut self) -> Totals {
         arm::disarm_all();
-        let failed = SINK_FAILED.load(Ordering::Relaxed);
-        if let Some(since) = self.suspended
-            && !failed
-        {
+        if let Some(since) = self.suspended {
             // A last generation, so that the gap is in the trace.
             self.resume(since);
         }
-        if self.suspended.is_none() {
-            self.advance(Next::Stop);
-        }
+        self.advance(Next::Stop);
         // Signals that landed since the last generation was closed.
         let outside = self.take_outside();
         self.totals.samples.add(&outside);

@@ -12,6 +12,8 @@ use crate::summary::Summary;
 pub enum StartError {
     /// This process is recording already.
     AlreadyRecording,
+    /// The process is a forked child of one that has recorded: it may have inherited locks that nobody will open.
+    ForkedChild,
     /// A sampling rate that can't be had.
     SampleRate {
         /// What was asked for.
@@ -33,6 +35,7 @@ impl fmt::Display for StartError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::AlreadyRecording => f.write_str("a recording is running already in this process"),
+            Self::ForkedChild => f.write_str("a forked child of a program that has recorded can't record"),
             Self::SampleRate { hz } => {
                 write!(f, "sampling rate {hz} Hz, wanted 1 to {MAX_SAMPLE_HZ}")
             }

@@ -21,27 +21,19 @@ pub(crate) fn tid() -> u64 {
     TID.try_with(|tid| *tid).unwrap_or(u64::MAX - 1)
 }
 
-/// The calling thread's name: the system's, or Rust's where that may have been cut.
+/// The calling thread's name, as the system knows it: Linux keeps 15 bytes.
+///
+/// N.B. Not `std::thread::current()`: a thread may record for the first time when std's data of it is gone, and that call then panics.
 pub(crate) fn thread_name() -> String {
     if tid() == u64::from(std::process::id()) {
         return "main".to_owned();
     }
     let name = system_name();
-    // std's own data of the thread may be gone by now, and asking for it then panics.
-    let whole = |cut: &str| {
-        let current = std::panic::catch_unwind(std::thread::current).ok()?;
-        let name = current.name()?.to_owned();
-        name.starts_with(cut).then_some(name)
-    };
-    match name.len() {
-        0 => "thread".to_owned(),
-        MAX_SYSTEM_NAME => whole(&name).unwrap_or(name),
-        _ => name,
+    match name.is_empty() {
+        true => "thread".to_owned(),
+        false => name,
     }
 }
-
-/// The kernel keeps 15 bytes of a thread's name.
-const MAX_SYSTEM_NAME: usize = 15;
 
 #[cfg(target_os = "linux")]
 fn system_name() -> String {

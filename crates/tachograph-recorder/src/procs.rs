@@ -64,8 +64,7 @@ impl Procs {
             state.all.push(proc);
             // `give` must not allocate: it runs where a traced allocator would come back to this lock.
             let slots = state.all.len();
-            let more = slots - state.free.len();
-            state.free.reserve(more);
+            state.free.reserve(slots);
         }
         state.used += 1;
         (state.all[state.used - 1], state.run)

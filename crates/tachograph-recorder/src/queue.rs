@@ -225,10 +225,11 @@ impl Queue {
 
     /// Whether more waits for the sink than may. Ends the state of having been pressed if not.
     pub(crate) fn is_over_limit(&self) -> bool {
-        // Relaxed (all): see `begin`.
+        // Relaxed (all): see `begin`. Cleared first: who passes the limit meanwhile calls again.
+        self.pressed.store(false, Ordering::Relaxed);
         let over = self.in_flight() > self.limit.load(Ordering::Relaxed);
-        if !over {
-            self.pressed.store(false, Ordering::Relaxed);
+        if over {
+            self.pressed.store(true, Ordering::Relaxed);
         }
         over
     }

@@ -13,7 +13,7 @@
 //! 5. A thread that gets no memory says nothing more in this run (it is muted): a hole in its events could not be placed. The
 //!    engine then ends the run.
 
-use tachograph_wire::{EventKind, ProcStatus, TaskStatus, ThreadId};
+use tachograph_wire::{EventKind, ProcStatus, StackId, TaskStatus, ThreadId};
 
 use crate::core::{CORE, undisturbed};
 use crate::gate::Entry;
@@ -24,6 +24,7 @@ use crate::sync::{Ordering, lock};
 use crate::syscall::Return;
 
 const NO_THREAD: u64 = ThreadId::NONE.0;
+const NO_STACK: u64 = StackId::NONE.0;
 
 /// See the module's text. Dropping it ends the critical section.
 #[derive(Debug)]
@@ -311,12 +312,15 @@ impl Section {
             } else {
                 TaskStatus::Running
             };
-            let stack = self.name_stack()?;
+            // The status is owed, with or without a name.
+            let name = self.name_stack();
+            let stack = name.unwrap_or(NO_STACK);
             let (task, thread) = (self.record.task_id(), self.record.tid());
             self.write(
                 EventKind::GoStatusStack,
                 [task, thread, status.to_wire(), stack],
             );
+            name?;
         }
         Some(())
     }

@@ -14,6 +14,7 @@ use std::time::Duration;
 
 use tachograph_symbols::{Options, Symbolizer};
 
+use crate::advance::wait_for_writers;
 use crate::barrier::{self, FenceKind};
 use crate::buffer;
 use crate::claim::Claim;
@@ -162,6 +163,9 @@ impl Recorder {
     /// # Errors
     /// See `StartError`. An error of the sink comes out of `Recording::stop`.
     pub fn start<W: Write + Send + 'static>(self, sink: W) -> Result<Recording, StartError> {
+        if crate::os::is_forked_child() {
+            return Err(StartError::ForkedChild);
+        }
         if !ACTIVE.take() {
             return Err(StartError::AlreadyRecording);
         }
@@ -300,6 +304,7 @@ fn spawn_engine(
         .name("tacho-engine".to_owned())
         .spawn(move || {
             core::claim_for_recorder();
+            let _watch = DeathWatch(fence);
             if let Some(plan) = setup.plan {
                 CORE.registry.fit_rings(setup.ring_words);
                 CORE.sampler.enable(plan, setup.ring_words);
@@ -316,6 +321,20 @@ fn spawn_engine(
         Err(mpsc::RecvError) => Err(StartError::Thread(io::Error::other(
             "the engine thread ended before it began",
         ))),
+    }
+}
+
+/// On the engine's thread: if that panics, nothing is recorded any more, and nobody is left inside a critical section.
+struct DeathWatch(FenceKind);
+
+impl Drop for DeathWatch {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            CORE.gate.publish(0);
+            barrier::heavy_fence(self.0);
+            wait_for_writers(&CORE.registry.live());
+            sample::arm::disarm_all();
+        }
     }
 }
 
@@ -363,10 +382,6 @@ impl Recording {
         }
         CORE.queue.call_engine(|call| call.stop = true);
         let totals = engine.join();
-        if totals.is_err() {
-            // Whatever went wrong, the program goes on and nothing more is recorded.
-            CORE.gate.publish(0);
-        }
         CORE.queue.finish();
         let written = writer.join();
         CORE.queue.release_memory();

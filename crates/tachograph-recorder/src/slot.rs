@@ -122,6 +122,10 @@ impl Slot {
 
     /// Takes this (sealed) slot into use for `generation`.
     pub(crate) fn begin(&mut self, generation: u64) {
+        // Sealed by the engine, unless that died: its blocks go nowhere.
+        for cursor in [&mut self.events, &mut self.strings, &mut self.stacks] {
+            drop(cursor.seal());
+        }
         self.generation = generation;
         self.limit = std::ptr::null_mut();
         self.event_count = 0;

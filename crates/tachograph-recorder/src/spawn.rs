@@ -265,6 +265,7 @@ impl Birth {
         // Acquire: only to be as `ThreadNote::of`; own thread.
         if record.shared.run.load(Ordering::Acquire) == CORE.run() {
             // It has spoken already, on its way here. The announced task stays runnable.
+            *lock(&record.shared.name) = self.name;
             return;
         }
         // Relaxed: own thread, before its introduction.

@@ -63,11 +63,18 @@ const SI_TIMER: libc::c_int = -2;
 const POLL_IN: libc::c_int = 1;
 const POLL_HUP: libc::c_int = 6;
 
-/// The action that gets what is not ours; null before the first installation. Never freed: a handler may be looking at it.
-static PREVIOUS: AtomicPtr<libc::sigaction> = AtomicPtr::new(std::ptr::null_mut());
+/// Who gets what is not ours; null before the first installation. Never freed: a handler may be looking at it.
+static PREVIOUS: AtomicPtr<Previous> = AtomicPtr::new(std::ptr::null_mut());
+
+/// An action that was in force when we installed ours.
+struct Previous {
+    action: libc::sigaction,
+    /// The one before, if ours had been replaced since: whoever did that may pass a signal back to us.
+    older: Option<&'static Previous>,
+}
 
 thread_local! {
-    /// A signal is being passed on: whoever had the handler may pass it back to us.
+    /// A signal is being passed on. Touched only where somebody has replaced our handler.
     static PASSING_ON: Cell<bool> = const { Cell::new(false) };
 }
 
@@ -97,7 +104,11 @@ pub(crate) fn install() -> bool {
         return false;
     };
     // Release: pairs with the Acquire in `previous`.
-    PREVIOUS.store(Box::into_raw(Box::new(current)), Ordering::Release);
+    let found = Previous {
+        action: current,
+        older: previous(),
+    };
+    PREVIOUS.store(Box::into_raw(Box::new(found)), Ordering::Release);
     // SAFETY: the action is a valid place; the handler is async-signal-safe (module text).
     unsafe {
         let mut ours: libc::sigaction = std::mem::zeroed();
@@ -108,14 +119,14 @@ pub(crate) fn install() -> bool {
     }
 }
 
-fn previous() -> Option<&'static libc::sigaction> {
+fn previous() -> Option<&'static Previous> {
     // SAFETY: null, or leaked by `install`. Acquire: pairs with the Release there.
     unsafe { PREVIOUS.load(Ordering::Acquire).as_ref() }
 }
 
 /// Whether somebody else's handler was there before ours and gets what is not ours.
 pub(crate) fn chains() -> bool {
-    previous().is_some_and(|previous| previous.sa_sigaction > libc::SIG_IGN)
+    previous().is_some_and(|previous| previous.action.sa_sigaction > libc::SIG_IGN)
 }
 
 extern "C" fn on_sigprof(
@@ -156,17 +167,31 @@ extern "C" fn on_sigprof(
 #[cold]
 fn pass_on(signal: libc::c_int, info: *mut libc::siginfo_t, context: *mut libc::c_void) {
     let Some(previous) = previous() else { return };
+    let Some(older) = previous.older else {
+        return give_to(&previous.action, signal, info, context);
+    };
     if PASSING_ON.replace(true) {
-        return;
+        // Back from the one that replaced us: it is the turn of the one that we had replaced before.
+        return give_to(&older.action, signal, info, context);
     }
-    match previous.sa_sigaction {
+    give_to(&previous.action, signal, info, context);
+    PASSING_ON.set(false);
+}
+
+fn give_to(
+    action: &libc::sigaction,
+    signal: libc::c_int,
+    info: *mut libc::siginfo_t,
+    context: *mut libc::c_void,
+) {
+    match action.sa_sigaction {
         // N.B. The default action would end the program. That is what its author asked for only while we were not there.
         libc::SIG_DFL | libc::SIG_IGN => {
             // Relaxed: a counter.
             FOREIGN.fetch_add(1, Ordering::Relaxed);
         }
         // SAFETY: the address was installed as a handler of this form.
-        handler if previous.sa_flags & libc::SA_SIGINFO != 0 => unsafe {
+        handler if action.sa_flags & libc::SA_SIGINFO != 0 => unsafe {
             type Action = extern "C" fn(libc::c_int, *mut libc::siginfo_t, *mut libc::c_void);
             std::mem::transmute::<usize, Action>(handler)(signal, info, context);
         },
@@ -175,7 +200,6 @@ fn pass_on(signal: libc::c_int, info: *mut libc::siginfo_t, context: *mut libc::
             std::mem::transmute::<usize, extern "C" fn(libc::c_int)>(handler)(signal);
         },
     }
-    PASSING_ON.set(false);
 }
 
 /// Takes one sample; `weight` 0 = read it off the thread's clock.

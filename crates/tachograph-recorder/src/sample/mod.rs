@@ -106,6 +106,7 @@ impl Sampler {
 
     /// Starts the counts of a recording.
     pub(crate) fn reset_counts(&self) {
+        self.set_suspended(false);
         for counter in [
             &self.late,
             &self.while_suspended,

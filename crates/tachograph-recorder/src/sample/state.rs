@@ -87,6 +87,13 @@ impl SampleState {
 
     /// Gives up rings of another size than `words`. Only while nothing is recorded.
     pub(crate) fn fit(&self, words: usize) {
+        if let Some(rings) = self.rings() {
+            for ring in &rings.rings {
+                // Empty, unless the engine of the recording before has died.
+                ring.drain(|_, _, _| ());
+                ring.rewind();
+            }
+        }
         let fits = |rings: &Rings| rings.rings[0].words().len() == words;
         if self.rings().is_none_or(fits) {
             return;
