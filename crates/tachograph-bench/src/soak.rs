@@ -52,7 +52,7 @@ pub fn run(args: &Args) -> Result<(), Failure> {
         resident
     })?;
     let summary = recording.stop()?;
-    print!("{summary}");
+    println!("{summary}");
     resident.print();
     resident.judge()
 }

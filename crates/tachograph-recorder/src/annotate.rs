@@ -24,7 +24,8 @@ const OFF: u64 = 0;
 /// A stretch of one thread's time, from its creation to its drop.
 ///
 /// Regions nest. Guards may be dropped out of order; inner regions are then closed and reopened in the trace, as its readers
-/// demand. A guard belongs to the thread that made it.
+/// demand, so ending many at once from the outermost costs in proportion to their square. A guard belongs to the thread that made it;
+/// one that outlives its recording ends nothing in the next.
 #[must_use = "the region ends where its guard is dropped"]
 #[derive(Debug)]
 pub struct Region {
@@ -43,7 +44,7 @@ pub struct Task {
 
 /// Begins a region on this thread, as part of the user task of the region around it, if there is one.
 ///
-/// A `'static` name costs about 20 ns; an owned one is written out each time.
+/// A `'static` name costs about 12 ns; an owned one is written out each time, at about 40.
 #[inline]
 pub fn region(name: impl Into<Cow<'static, str>>) -> Region {
     if !CORE.gate.is_on() {
@@ -88,7 +89,7 @@ impl Task {
         if !CORE.gate.is_on() {
             return Self::OFF;
         }
-        begin_task(self.id, name.into())
+        begin_task(self.current_id(), name.into())
     }
 
     /// Begins a region of this task on the calling thread.
@@ -97,14 +98,23 @@ impl Task {
         if !CORE.gate.is_on() {
             return Region::OFF;
         }
-        begin_region(self.id, name.into())
+        begin_region(self.current_id(), name.into())
     }
 
     /// Logs a message of this task.
     #[inline]
     pub fn log(&self, category: impl Into<Cow<'static, str>>, message: &str) {
         if CORE.gate.is_on() {
-            write_log(self.id, &category.into(), message);
+            write_log(self.current_id(), &category.into(), message);
+        }
+    }
+
+    /// What the trace in progress knows the task by: a task of an earlier recording is the background there.
+    #[inline]
+    fn current_id(&self) -> u64 {
+        match self.recording == CORE.recording() {
+            true => self.id,
+            false => BACKGROUND,
         }
     }
 
@@ -182,7 +192,7 @@ fn prepare_static_region(task: u64, name: &'static str) -> Region {
     let Some(name_id) = section.name(name) else {
         return Region::OFF;
     };
-    let task = section.owner.regions.resolve_task(task);
+    let task = section.owner.resolve_task(task);
     open_region(&mut section, task, Cow::Borrowed(name), name_id)
 }
 
@@ -198,7 +208,7 @@ fn begin_owned_region(task: u64, name: String) -> Region {
     let Some(name_id) = section.text(&name) else {
         return Region::OFF;
     };
-    let task = section.owner.regions.resolve_task(task);
+    let task = section.owner.resolve_task(task);
     open_region(&mut section, task, Cow::Owned(name), name_id)
 }
 
@@ -289,6 +299,16 @@ fn end_out_of_order(section: &mut Section, serial: u64) {
     let Some(depth) = section.owner.regions.inside(serial) else {
         return;
     };
+    if section
+        .owner
+        .regions
+        .at(depth)
+        .is_none_or(|region| !section.owner.is_of_this_run(region))
+    {
+        // It does not stand in this run: nothing of it is in those inside.
+        drop(section.owner.regions.remove(depth));
+        return;
+    }
     let mut inner = Vec::with_capacity(depth + 1);
     for _ in 0..=depth {
         let Some(region) = section.owner.regions.pop() else {
@@ -361,7 +381,7 @@ fn write_log(task: u64, category: &Cow<'static, str>, message: &str) {
         && let Some(category) = name_id(&mut section, category)
         && let Some(message) = section.text(message)
     {
-        let task = section.owner.regions.resolve_task(task);
+        let task = section.owner.resolve_task(task);
         section.write(EventKind::UserLog, [task, category, message, 0]);
     }
 }

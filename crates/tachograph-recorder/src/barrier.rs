@@ -4,7 +4,7 @@
 
 use crate::sync::{Ordering, fence};
 
-/// How the two sides of `gate` rule 2 are ordered.
+/// How the event path and the thread that cuts the generations agree on which one an event belongs to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum FenceKind {
     /// `membarrier(PRIVATE_EXPEDITED)` on the advancer's side, nothing on the event path.

@@ -6,6 +6,8 @@
 use std::cell::Cell;
 use std::ptr;
 
+use tachograph_wire::Generation;
+
 use crate::clock::Clock;
 use crate::gate::Gate;
 use crate::procs::Procs;
@@ -26,6 +28,7 @@ pub(crate) struct Core {
     run: AtomicU64,
     /// Counts recordings.
     recording: AtomicU64,
+    recording_since: AtomicU64,
     /// The youngest generation that was ever opened: numbers are not used again, whatever becomes of a recording.
     pub(crate) last_generation: AtomicU64,
     pub(crate) ids: [IdSource; 2],
@@ -45,6 +48,7 @@ pub(crate) static CORE: Core = Core {
     clock: Clock::new(),
     run: AtomicU64::new(0),
     recording: AtomicU64::new(0),
+    recording_since: AtomicU64::new(0),
     last_generation: AtomicU64::new(0),
     ids: [IdSource::new(), IdSource::new()],
     queue: Queue::new(),
@@ -72,9 +76,18 @@ impl Core {
         self.recording.load(Ordering::Relaxed)
     }
 
+    /// The generation before which nothing is of the recording in progress. Stable inside a critical section.
+    pub(crate) fn recording_since(&self) -> u64 {
+        // Relaxed: as `run`.
+        self.recording_since.load(Ordering::Relaxed)
+    }
+
     /// Starts a recording and returns its number. Only while nothing is recorded.
     pub(crate) fn begin_recording(&self) -> u64 {
         self.events_lost.store(0, Ordering::Relaxed);
+        let last = self.last_generation.load(Ordering::Relaxed);
+        self.recording_since
+            .store(Generation(last).next().0, Ordering::Relaxed);
         self.recording.fetch_add(1, Ordering::Relaxed) + 1
     }
 

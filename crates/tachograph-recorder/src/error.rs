@@ -50,14 +50,8 @@ impl fmt::Display for StartError {
     }
 }
 
-impl std::error::Error for StartError {
-    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
-        match self {
-            Self::Signal(error) | Self::Thread(error) => Some(error),
-            _ => None,
-        }
-    }
-}
+// The system's error is part of the text, so it is not a source besides.
+impl std::error::Error for StartError {}
 
 /// What went wrong with a recording that had started.
 #[derive(Debug)]
@@ -70,7 +64,7 @@ pub enum StopError {
         /// What was recorded, whether written or not.
         summary: Box<Summary>,
     },
-    /// A thread of the recorder panicked, which is a bug of ours, or the process is a forked child, which has none.
+    /// A thread of the recorder is gone: the sink panicked, or we did, which is a bug, or the process is a forked child.
     EngineDied,
 }
 
@@ -87,11 +81,5 @@ impl fmt::Display for StopError {
     }
 }
 
-impl std::error::Error for StopError {
-    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
-        match self {
-            Self::Sink { error, .. } => Some(error),
-            Self::EngineDied => None,
-        }
-    }
-}
+// The sink's error is part of the text, so it is not a source besides.
+impl std::error::Error for StopError {}

@@ -75,7 +75,7 @@ pub(crate) fn begin_region(
     if ready.owner.regions.is_full() {
         return None;
     }
-    let task = ready.owner.regions.resolve_task(task);
+    let task = ready.owner.resolve_task(task);
     ready.write(EventKind::UserRegionBegin, task, name_id)?;
     let serial = ready.owner.stamp.0;
     ready.owner.regions.push_into_room(OpenRegion {

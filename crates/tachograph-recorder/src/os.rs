@@ -29,10 +29,17 @@ pub(crate) fn thread_name() -> String {
         return "main".to_owned();
     }
     let name = system_name();
-    match name.is_empty() {
-        true => "thread".to_owned(),
-        false => name,
+    // A thread that was given no name has inherited the program's.
+    if name.is_empty() || name == *program_name() {
+        return "unnamed thread".to_owned();
     }
+    name
+}
+
+/// The name that the kernel gives the program's first thread.
+fn program_name() -> &'static String {
+    static NAME: std::sync::OnceLock<String> = std::sync::OnceLock::new();
+    NAME.get_or_init(|| name_of(u64::from(std::process::id())).unwrap_or_default())
 }
 
 #[cfg(target_os = "linux")]

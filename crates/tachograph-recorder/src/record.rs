@@ -11,7 +11,7 @@ use std::cell::UnsafeCell;
 use crate::gate::WriteFlag;
 use crate::names::NameCache;
 use crate::procs::Proc;
-use crate::regions::{OpenRegion, OpenRegions};
+use crate::regions::{BACKGROUND, INHERITED, OpenRegion, OpenRegions};
 use crate::sample::state::SampleState;
 use crate::slot::{Slot, Stamp};
 use crate::status::Marks;
@@ -54,6 +54,8 @@ pub(crate) struct Owner {
     pub(crate) run: u64,
     /// The generation of that introduction.
     pub(crate) since: u64,
+    /// The first generation of the recording of that introduction.
+    pub(crate) recording_since: u64,
     /// The run in which the thread ran out of memory and fell silent.
     pub(crate) muted_run: u64,
     pub(crate) proc: Option<&'static Proc>,
@@ -213,12 +215,25 @@ impl Owner {
             stamp: Stamp::default(),
             run: 0,
             since: 0,
+            recording_since: 0,
             muted_run: 0,
             proc: None,
             names: NameCache::new(),
             regions: OpenRegions::new(),
             blocking: 0,
             user_tasks: (0, 0),
+        }
+    }
+
+    /// The user task that `task` means here: what `INHERITED` stands for, if that is of this recording.
+    #[inline(always)]
+    pub(crate) fn resolve_task(&self, task: u64) -> u64 {
+        if task != INHERITED {
+            return task;
+        }
+        match self.regions.last() {
+            Some(region) if region.generation >= self.recording_since => region.task,
+            _ => BACKGROUND,
         }
     }
 

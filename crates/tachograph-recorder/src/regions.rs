@@ -34,13 +34,9 @@ impl OpenRegions {
         Self { open: Vec::new() }
     }
 
-    /// The user task that `task` means here.
-    #[inline(always)]
-    pub(crate) fn resolve_task(&self, task: u64) -> u64 {
-        if task != INHERITED {
-            return task;
-        }
-        self.last().map_or(BACKGROUND, |region| region.task)
+    /// The region with `depth` others inside it.
+    pub(crate) fn at(&self, depth: usize) -> Option<&OpenRegion> {
+        self.open.iter().rev().nth(depth)
     }
 
     /// Whether the next `push` would allocate.

@@ -286,6 +286,7 @@ impl Section {
         self.start_task();
         self.owner.run = run;
         self.owner.since = self.generation;
+        self.owner.recording_since = CORE.recording_since();
         // Release: pairs with the Acquire in `ThreadNote::of`.
         shared.run.store(run, Ordering::Release);
         self.more(1).then_some(())

@@ -36,6 +36,10 @@ use crate::writer::{SINK_FAILED, Writer, Written};
 pub const MAX_SAMPLE_HZ: u32 = 20_000;
 
 const DEFAULT_MEMORY_LIMIT: usize = 64 << 20;
+/// 32 MiB, twice a thread.
+const MOST_RING_WORDS: usize = 4 << 20;
+/// As good as never.
+const LONGEST_PERIOD: Duration = Duration::from_secs(365 * 24 * 3600);
 /// With less, the tables of one generation could pass it.
 const LEAST_MEMORY_LIMIT: usize = 256 << 10;
 const DEFAULT_PERIOD: Duration = Duration::from_secs(1);
@@ -70,7 +74,8 @@ pub enum SampleTimer {
 ///
 /// ```
 /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
-/// use tachograph_recorder::{Recorder, region};
+/// # use tachograph_recorder as tachograph;
+/// use tachograph::{Recorder, region};
 ///
 /// let recording = Recorder::new().sample_cpu(99).start(std::io::sink())?;
 /// {
@@ -125,7 +130,8 @@ impl Recorder {
         self
     }
 
-    /// How long a generation lasts, one second unless said. ZERO = advance continuously, which is for tests.
+    /// How long a generation lasts, one second unless said. What it needs besides its events (stacks, names, weights of samples) stays
+    /// in memory until its end. ZERO = advance continuously, which is for tests.
     pub fn generation_period(mut self, period: Duration) -> Self {
         self.period = period;
         self
@@ -150,7 +156,8 @@ impl Recorder {
         self
     }
 
-    /// Memory of each of a thread's two sample rings; chosen by the rate unless said. Rounded up to a power of two, at least 256.
+    /// Memory of each of a thread's two sample rings; chosen by the rate unless said. Rounded up to a power of two, 256 bytes
+    /// to 32 MiB.
     pub fn sample_ring_bytes(mut self, bytes: usize) -> Self {
         self.sample_ring_bytes = Some(bytes);
         self
@@ -220,7 +227,7 @@ impl Recorder {
             Some(hz) => return Err(StartError::SampleRate { hz }),
         };
         Ok(Setup {
-            period: self.period,
+            period: self.period.min(LONGEST_PERIOD),
             plan,
             hz,
             tick_hz,
@@ -254,7 +261,7 @@ impl Recorder {
     /// Room for a quarter of a second of deep stacks, and for a late engine at low rates.
     fn ring_words(&self, hz: u32) -> usize {
         let words = match self.sample_ring_bytes {
-            Some(bytes) => (bytes / 8).max(32),
+            Some(bytes) => (bytes / 8).clamp(32, MOST_RING_WORDS),
             None => (hz as usize * 136 / 4).clamp(8 * 1024, 128 * 1024),
         };
         words.next_power_of_two()
@@ -368,7 +375,8 @@ impl Recording {
         self.finish().unwrap_or(Err(StopError::EngineDied))
     }
 
-    /// A handle that ends the recording from anywhere. `stop` then only collects the summary.
+    /// A handle that ends the recording from anywhere. `stop` then only collects the summary, and must still be called (or the
+    /// `Recording` dropped) before another can start.
     pub fn stop_handle(&self) -> StopHandle {
         StopHandle {
             serial: self.serial,

@@ -1,6 +1,6 @@
 //! What a recording comes to: the figures that `stop` returns, and how they read.
 
-use std::fmt;
+use std::fmt::{self, Write};
 use std::time::Duration;
 
 use crate::barrier::FenceKind;
@@ -132,6 +132,14 @@ impl Summary {
 
 impl fmt::Display for Summary {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut text = String::new();
+        self.write(&mut text)?;
+        f.write_str(text.trim_end())
+    }
+}
+
+impl Summary {
+    fn write(&self, f: &mut String) -> fmt::Result {
         writeln!(
             f,
             "recorded     {:.2} s, {} generations, {} events, {} bytes",
@@ -161,14 +169,14 @@ impl fmt::Display for Summary {
             writeln!(f, "stacks cut   {}", self.stacks_cut)?;
         }
         match &self.samples {
-            Some(samples) => samples.fmt(f),
+            Some(samples) => samples.write(f),
             None => writeln!(f, "samples      none asked for"),
         }
     }
 }
 
-impl fmt::Display for SampleSummary {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+impl SampleSummary {
+    fn write(&self, f: &mut String) -> fmt::Result {
         writeln!(
             f,
             "samples      {} of {} signals at {} Hz ({}, unwinding: {}), weight {}",

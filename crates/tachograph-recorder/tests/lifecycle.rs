@@ -10,7 +10,7 @@ use std::time::Duration;
 use tachograph_recorder::{
     Recorder, Region, StartError, StopError, Symbols, blocking, is_recording, log, region, task,
 };
-use tachograph_wire::EventKind;
+use tachograph_wire::{ArgKind, EventKind};
 use trace::{Memory, Trace, start, stop, turn};
 
 fn recorder() -> Recorder {
@@ -305,4 +305,28 @@ fn nobody_waits_for_a_stop_that_has_happened() {
     assert_eq!(summary.expect("stops").generations, 1);
     handle.stop();
     handle.stop();
+}
+
+#[test]
+fn guards_of_an_earlier_recording_leave_no_mark() {
+    let _turn = trace::turn();
+    let first = trace::start(Recorder::new());
+    let old_task = task("old task");
+    let old_region = old_task.region("old region");
+    trace::stop("guards-first", first);
+
+    let second = trace::start(Recorder::new());
+    let live = region("live");
+    old_task.log("note", "of a task that is not in this trace");
+    drop(old_region);
+    drop(live);
+    drop(old_task);
+    let (trace, _) = trace::stop("guards-second", second);
+    assert_eq!(trace.count(EventKind::UserRegionBegin, "live"), 1);
+    assert_eq!(trace.count(EventKind::UserRegionEnd, "live"), 1);
+    let of_old_task = trace.events().filter(|(_, _, event)| {
+        let raw = &event.raw;
+        raw.kind == EventKind::UserTaskEnd || raw.arg(ArgKind::UserTask).is_some_and(|id| id != 0)
+    });
+    assert_eq!(of_old_task.count(), 0);
 }

@@ -38,7 +38,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     });
     drop(job);
 
-    print!("{}", recording.stop()?);
+    println!("{}", recording.stop()?);
     println!("open it with: go tool trace {path}");
     Ok(())
 }

@@ -16,7 +16,7 @@ pub(crate) struct Counters {
     causes: [AtomicU64; CAUSES],
 }
 
-/// The counters' values, taken out.
+/// What became of profiling signals: how many were handled, how many samples they gave, and why the rest is missing or incomplete.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Tally {
     /// Signals that the handler saw.
