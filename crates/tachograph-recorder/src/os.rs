@@ -3,7 +3,7 @@
 //! One function a question, so that another system needs only another version of this room.
 
 use crate::record::ThreadRecord;
-use crate::sync::{AtomicBool, Ordering};
+use crate::sync::{AtomicBool, Mutex, Ordering, lock};
 
 /// The calling thread's id as the kernel counts it.
 #[cfg(target_os = "linux")]
@@ -30,16 +30,18 @@ pub(crate) fn thread_name() -> String {
     }
     let name = system_name();
     // A thread that was given no name has inherited the program's.
-    if name.is_empty() || name == *program_name() {
+    if name.is_empty() || name == program_name() {
         return "unnamed thread".to_owned();
     }
     name
 }
 
 /// The name that the kernel gives the program's first thread.
-fn program_name() -> &'static String {
-    static NAME: std::sync::OnceLock<String> = std::sync::OnceLock::new();
-    NAME.get_or_init(|| name_of(u64::from(std::process::id())).unwrap_or_default())
+fn program_name() -> String {
+    static NAME: Mutex<Option<String>> = Mutex::new(None);
+    lock(&NAME)
+        .get_or_insert_with(|| name_of(u64::from(std::process::id())).unwrap_or_default())
+        .clone()
 }
 
 #[cfg(target_os = "linux")]
