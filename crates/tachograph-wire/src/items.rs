@@ -180,21 +180,27 @@ impl<R: Read> TraceItems<R> {
     /// # Errors
     /// If the header is not one that we read, or reading fails.
     pub fn new(reader: R) -> Result<Self, WireError> {
-        let mut items = Self {
-            reader,
-            buffer: vec![0; BUFFER_BYTES].into_boxed_slice(),
-            start: 0,
-            end: 0,
-            offset: ByteOffset(0),
-            version: Version::Go126,
-            state: State::Reading,
-        };
+        let mut items = Self::resume(reader, Version::Go126, ByteOffset(0));
         while items.end < HEADER_BYTES && items.state == State::Reading {
             items.refill()?;
         }
         items.version = parse_header(items.unread())?;
         items.advance(HEADER_BYTES);
         Ok(items)
+    }
+
+    /// Goes on in a trace whose header is known: `reader` yields its bytes from `offset` on, where an item begins.
+    #[must_use]
+    pub fn resume(reader: R, version: Version, offset: ByteOffset) -> Self {
+        Self {
+            reader,
+            buffer: vec![0; BUFFER_BYTES].into_boxed_slice(),
+            start: 0,
+            end: 0,
+            offset,
+            version,
+            state: State::Reading,
+        }
     }
 
     /// The version in the file header.
@@ -243,7 +249,9 @@ impl<R: Read> TraceItems<R> {
         }
     }
 
-    fn unread(&self) -> &[u8] {
+    /// Bytes that were read and are no whole item yet. After an error of truncation, all that is left of the trace.
+    #[must_use]
+    pub fn unread(&self) -> &[u8] {
         self.buffer.get(self.start..self.end).unwrap_or_default()
     }
 

@@ -1,0 +1,310 @@
+//! Each thread's next event, the earliest first.
+//!
+//! Owns the cursors into the threads' batches and a binary heap over them. Called by `reader`.
+//!
+//! # Protocol
+//! 1. Within a thread, the order of the trace is the truth; times only say which thread to try first.
+//! 2. The heap compares times alone, sifts as Go's does and breaks no ties of its own, so that equal times come out in Go's order:
+//!    the same file always gives the same events, and the same as Go's.
+//! 3. When the first candidate must wait, the heap is sorted (a sorted array is a heap) and the others are tried in the order of
+//!    their times.
+
+use crate::generation::{Generation, NO_BATCH, Stream};
+use crate::order::Candidate;
+use crate::scale::Scale;
+use tachograph_wire::{ByteOffset, Events, Nanos, RawEvent, ThreadId, WireError};
+
+/// A thread's place in its batches.
+#[derive(Clone, Debug)]
+pub(crate) struct Cursor {
+    pub thread: ThreadId,
+    /// The thread's next event.
+    pub candidate: Candidate,
+    next_batch: u32,
+    at: usize,
+    end: usize,
+    /// Adds up from a place in the generation's bytes to one in the trace.
+    shift: u64,
+}
+
+/// A cursor in the heap, with the time of its next event.
+#[derive(Clone, Copy, Debug)]
+struct Head {
+    time: Nanos,
+    cursor: u32,
+}
+
+/// All cursors that have a next event.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Frontier {
+    heap: Vec<Head>,
+    cursors: Vec<Cursor>,
+}
+
+impl Cursor {
+    fn new(stream: &Stream) -> Self {
+        let event = RawEvent {
+            kind: tachograph_wire::EventKind::ProcStop,
+            len: 0,
+            dt: tachograph_wire::Ticks(0),
+            args: [0; 4],
+        };
+        Self {
+            thread: stream.thread,
+            candidate: Candidate {
+                event,
+                time: Nanos(0),
+                offset: ByteOffset(0),
+            },
+            next_batch: stream.first,
+            at: 0,
+            end: 0,
+            shift: 0,
+        }
+    }
+
+    /// Reads the next event; whether there is one.
+    #[inline]
+    fn refill(&mut self, generation: &Generation, scale: Scale) -> Result<bool, WireError> {
+        while self.at == self.end {
+            if self.next_batch == NO_BATCH {
+                return Ok(false);
+            }
+            self.next_batch(generation, scale);
+        }
+        let payload = generation.bytes.get(self.at..self.end).unwrap_or_default();
+        let offset = ByteOffset((self.at as u64).wrapping_add(self.shift));
+        let mut events = Events::new(payload, offset);
+        let Some(event) = events.next() else {
+            return Ok(false);
+        };
+        let event = event?;
+        self.at += (events.offset().0 - offset.0) as usize;
+        let time = self.candidate.time.0;
+        self.candidate = Candidate {
+            event,
+            time: Nanos(time.saturating_add(scale.nanos(event.dt).0)),
+            offset,
+        };
+        Ok(true)
+    }
+
+    #[cold]
+    fn next_batch(&mut self, generation: &Generation, scale: Scale) {
+        let batch = generation.streams.batches.get(self.next_batch as usize);
+        let Some(batch) = batch else {
+            self.next_batch = NO_BATCH;
+            return;
+        };
+        (self.at, self.end, self.next_batch) = (batch.start, batch.end, batch.next);
+        self.shift = batch.offset.0.wrapping_sub(batch.start as u64);
+        self.candidate.time = scale.nanos(batch.time);
+    }
+}
+
+impl Frontier {
+    /// Begins a generation.
+    ///
+    /// # Errors
+    /// If the first event of a thread can't be read.
+    pub fn enter(&mut self, generation: &Generation) -> Result<(), (ThreadId, WireError)> {
+        self.heap.clear();
+        self.cursors.clear();
+        for stream in &generation.streams.all {
+            let mut cursor = Cursor::new(stream);
+            match cursor.refill(generation, generation.scale) {
+                Ok(true) => self.insert(cursor),
+                Ok(false) => {}
+                Err(error) => return Err((stream.thread, error)),
+            }
+        }
+        Ok(())
+    }
+
+    fn insert(&mut self, cursor: Cursor) {
+        self.heap.push(Head {
+            time: cursor.candidate.time,
+            cursor: self.cursors.len() as u32,
+        });
+        self.cursors.push(cursor);
+        self.sift_up(self.heap.len() - 1);
+    }
+
+    /// Raw time of the first candidate.
+    #[inline]
+    pub fn earliest(&self) -> Option<Nanos> {
+        self.heap.first().map(|head| head.time)
+    }
+
+    /// How many threads have a next event.
+    pub fn len(&self) -> usize {
+        self.heap.len()
+    }
+
+    /// The cursor at a place of the heap.
+    #[inline]
+    pub fn get(&self, place: usize) -> Option<&Cursor> {
+        let head = self.heap.get(place)?;
+        self.cursors.get(head.cursor as usize)
+    }
+
+    /// Sorts the heap by time; the earlier in the heap goes first among equals.
+    #[cold]
+    pub fn sort(&mut self) {
+        self.heap.sort_by_key(|head| head.time);
+    }
+
+    /// Goes on to the next event of the thread at this place of the heap.
+    ///
+    /// # Errors
+    /// If it can't be read. The thread is then out of the frontier.
+    #[inline]
+    pub fn step(
+        &mut self,
+        place: usize,
+        generation: &Generation,
+    ) -> Result<(), (ThreadId, WireError)> {
+        let Some(head) = self.heap.get_mut(place) else {
+            return Ok(());
+        };
+        let Some(cursor) = self.cursors.get_mut(head.cursor as usize) else {
+            return Ok(());
+        };
+        match cursor.refill(generation, generation.scale) {
+            Ok(true) => {
+                head.time = cursor.candidate.time;
+                if place == 0 || self.sift_up(place) == place {
+                    self.sift_down(place);
+                }
+                Ok(())
+            }
+            Ok(false) => {
+                self.remove(place);
+                Ok(())
+            }
+            Err(error) => {
+                let thread = cursor.thread;
+                self.remove(place);
+                Err((thread, error))
+            }
+        }
+    }
+
+    /// Events that can still be read, for the account of what was lost.
+    pub fn count_rest(&mut self, generation: &Generation) -> u64 {
+        let mut count = 0;
+        for head in self.heap.drain(..) {
+            let Some(cursor) = self.cursors.get_mut(head.cursor as usize) else {
+                continue;
+            };
+            count += 1;
+            while let Ok(true) = cursor.refill(generation, generation.scale) {
+                count += 1;
+            }
+        }
+        count
+    }
+
+    fn sift_up(&mut self, mut place: usize) -> usize {
+        while place > 0 {
+            let parent = (place - 1) / 2;
+            if self.time(parent) <= self.time(place) {
+                break;
+            }
+            self.heap.swap(parent, place);
+            place = parent;
+        }
+        place
+    }
+
+    #[inline]
+    fn sift_down(&mut self, mut place: usize) {
+        loop {
+            let (mut lowest, mut time) = (place, self.time(place));
+            for child in [2 * place + 1, 2 * place + 2] {
+                if let Some(head) = self.heap.get(child)
+                    && head.time < time
+                {
+                    (lowest, time) = (child, head.time);
+                }
+            }
+            if lowest == place {
+                return;
+            }
+            self.heap.swap(place, lowest);
+            place = lowest;
+        }
+    }
+
+    fn remove(&mut self, mut place: usize) {
+        // Up to the root whatever the times, then out, as Go does.
+        while place > 0 {
+            let parent = (place - 1) / 2;
+            self.heap.swap(parent, place);
+            place = parent;
+        }
+        if !self.heap.is_empty() {
+            self.heap.swap_remove(0);
+        }
+        if !self.heap.is_empty() {
+            self.sift_down(0);
+        }
+    }
+
+    #[inline]
+    fn time(&self, place: usize) -> Nanos {
+        self.heap
+            .get(place)
+            .map_or(Nanos(i64::MAX), |head| head.time)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn frontier(times: &[i64]) -> Frontier {
+        let mut frontier = Frontier::default();
+        for time in times {
+            frontier.heap.push(Head {
+                time: Nanos(*time),
+                cursor: 0,
+            });
+            frontier.sift_up(frontier.heap.len() - 1);
+        }
+        frontier
+    }
+
+    fn is_heap(frontier: &Frontier) -> bool {
+        (1..frontier.len()).all(|place| frontier.time((place - 1) / 2) <= frontier.time(place))
+    }
+
+    #[test]
+    fn stays_a_heap_when_anything_changes_or_goes() {
+        let times = [9, 3, 7, 3, 1, 8, 5, 5, 2, 6];
+        for place in 0..times.len() {
+            for time in 0..11 {
+                let mut changed = frontier(&times);
+                changed.heap[place].time = Nanos(time);
+                if changed.sift_up(place) == place {
+                    changed.sift_down(place);
+                }
+                assert!(is_heap(&changed), "{time} at {place}");
+            }
+            let mut less = frontier(&times);
+            less.remove(place);
+            assert!(is_heap(&less) && less.len() == times.len() - 1);
+        }
+    }
+
+    #[test]
+    fn comes_out_in_the_order_of_times() {
+        let mut frontier = frontier(&[4, 2, 9, 9, 0, 5]);
+        let mut out = Vec::new();
+        while let Some(time) = frontier.earliest() {
+            out.push(time.0);
+            frontier.remove(0);
+        }
+        assert_eq!(out, [0, 2, 4, 5, 9, 9]);
+    }
+}
