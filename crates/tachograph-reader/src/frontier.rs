@@ -10,16 +10,21 @@
 //!    their times.
 
 use crate::generation::{Generation, NO_BATCH, Stream};
-use crate::order::Candidate;
-use crate::scale::Scale;
-use tachograph_wire::{ByteOffset, Events, Nanos, RawEvent, ThreadId, WireError};
+use crate::order::Seat;
+use crate::record::{Extra, Record};
+use tachograph_wire::record::read_event;
+use tachograph_wire::{ByteOffset, Nanos, ThreadId, WireError};
 
 /// A thread's place in its batches.
 #[derive(Clone, Debug)]
 pub(crate) struct Cursor {
+    /// The thread's next event. The model completes it in place: an event is written once, and never copied.
+    pub record: Record,
+    /// When that is, by the thread's own clock.
+    time: Nanos,
     pub thread: ThreadId,
-    /// The thread's next event.
-    pub candidate: Candidate,
+    /// The thread's seat, once it has one.
+    pub seat: Option<Seat>,
     next_batch: u32,
     at: usize,
     end: usize,
@@ -43,19 +48,11 @@ pub(crate) struct Frontier {
 
 impl Cursor {
     fn new(stream: &Stream) -> Self {
-        let event = RawEvent {
-            kind: tachograph_wire::EventKind::ProcStop,
-            len: 0,
-            dt: tachograph_wire::Ticks(0),
-            args: [0; 4],
-        };
         Self {
+            record: Record::EMPTY,
+            time: Nanos(0),
             thread: stream.thread,
-            candidate: Candidate {
-                event,
-                time: Nanos(0),
-                offset: ByteOffset(0),
-            },
+            seat: None,
             next_batch: stream.first,
             at: 0,
             end: 0,
@@ -65,32 +62,27 @@ impl Cursor {
 
     /// Reads the next event; whether there is one.
     #[inline]
-    fn refill(&mut self, generation: &Generation, scale: Scale) -> Result<bool, WireError> {
+    fn refill(&mut self, generation: &Generation) -> Result<bool, WireError> {
         while self.at == self.end {
             if self.next_batch == NO_BATCH {
                 return Ok(false);
             }
-            self.next_batch(generation, scale);
+            self.next_batch(generation);
         }
         let payload = generation.bytes.get(self.at..self.end).unwrap_or_default();
         let offset = ByteOffset((self.at as u64).wrapping_add(self.shift));
-        let mut events = Events::new(payload, offset);
-        let Some(event) = events.next() else {
-            return Ok(false);
-        };
-        let event = event?;
-        self.at += (events.offset().0 - offset.0) as usize;
-        let time = self.candidate.time.0;
-        self.candidate = Candidate {
-            event,
-            time: Nanos(time.saturating_add(scale.nanos(event.dt).0)),
-            offset,
-        };
+        let read = read_event(payload, offset, &mut self.record.args)?;
+        self.at += read.len;
+        self.time = Nanos(self.time.0.saturating_add(generation.scale.nanos(read.dt).0));
+        self.record.time = self.time;
+        self.record.offset = offset;
+        self.record.kind = Some(read.kind);
+        self.record.extra = Extra::NONE;
         Ok(true)
     }
 
     #[cold]
-    fn next_batch(&mut self, generation: &Generation, scale: Scale) {
+    fn next_batch(&mut self, generation: &Generation) {
         let batch = generation.streams.batches.get(self.next_batch as usize);
         let Some(batch) = batch else {
             self.next_batch = NO_BATCH;
@@ -98,7 +90,7 @@ impl Cursor {
         };
         (self.at, self.end, self.next_batch) = (batch.start, batch.end, batch.next);
         self.shift = batch.offset.0.wrapping_sub(batch.start as u64);
-        self.candidate.time = scale.nanos(batch.time);
+        self.time = generation.scale.nanos(batch.time);
     }
 }
 
@@ -112,7 +104,7 @@ impl Frontier {
         self.cursors.clear();
         for stream in &generation.streams.all {
             let mut cursor = Cursor::new(stream);
-            match cursor.refill(generation, generation.scale) {
+            match cursor.refill(generation) {
                 Ok(true) => self.insert(cursor),
                 Ok(false) => {}
                 Err(error) => return Err((stream.thread, error)),
@@ -123,7 +115,7 @@ impl Frontier {
 
     fn insert(&mut self, cursor: Cursor) {
         self.heap.push(Head {
-            time: cursor.candidate.time,
+            time: cursor.time,
             cursor: self.cursors.len() as u32,
         });
         self.cursors.push(cursor);
@@ -148,6 +140,13 @@ impl Frontier {
         self.cursors.get(head.cursor as usize)
     }
 
+    /// The same, to write to.
+    #[inline]
+    pub fn get_mut(&mut self, place: usize) -> Option<&mut Cursor> {
+        let head = self.heap.get(place)?;
+        self.cursors.get_mut(head.cursor as usize)
+    }
+
     /// Sorts the heap by time; the earlier in the heap goes first among equals.
     #[cold]
     pub fn sort(&mut self) {
@@ -170,9 +169,9 @@ impl Frontier {
         let Some(cursor) = self.cursors.get_mut(head.cursor as usize) else {
             return Ok(());
         };
-        match cursor.refill(generation, generation.scale) {
+        match cursor.refill(generation) {
             Ok(true) => {
-                head.time = cursor.candidate.time;
+                head.time = cursor.time;
                 if place == 0 || self.sift_up(place) == place {
                     self.sift_down(place);
                 }
@@ -198,7 +197,7 @@ impl Frontier {
                 continue;
             };
             count += 1;
-            while let Ok(true) = cursor.refill(generation, generation.scale) {
+            while let Ok(true) = cursor.refill(generation) {
                 count += 1;
             }
         }

@@ -6,7 +6,8 @@
 //!
 //! # Protocol
 //! 1. [`Model::advance`] with [`Step::NotYet`] has changed nothing that an event can see; the candidate may be offered again.
-//! 2. With [`Step::Done`] it has put one to three records into the queue, with the context *before* the event.
+//! 2. With [`Step::Done`] it has completed the record in place, with the context *before* the event. With [`Step::DoneAs`] it has put
+//!    two or three records into the queue instead.
 //! 3. An error is final: nothing may be offered after it.
 //! 4. Between generations [`Model::enter`] MUST be called, which makes names outlive the tables that they stand in.
 
@@ -23,16 +24,18 @@ mod tasks;
 mod threads;
 
 pub(crate) use queue::Queue;
+pub(crate) use threads::Seat;
 
 use crate::error::{Fault, Need};
 use crate::generation::Generation;
-use crate::record::{Context, Extra, Record};
+use crate::record::{Context, Record};
 use crate::state::{ProcState, TaskState};
 use annotations::UserTasks;
 use collector::Collector;
 use table::{Procs, Tasks};
-use tachograph_wire::{ByteOffset, EventKind, Nanos, ProcId, RawEvent, TaskId, ThreadId};
-use threads::{Seat, Threads};
+use tachograph_wire::limits::MAX_EVENT_ARGS;
+use tachograph_wire::{EventKind, ProcId, TaskId, ThreadId};
+use threads::Threads;
 
 /// The order's state.
 #[derive(Debug)]
@@ -50,8 +53,10 @@ pub(crate) struct Model {
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 #[must_use]
 pub(crate) enum Step {
-    /// It happened; its records are in the queue.
+    /// It happened, as the record that was offered.
     Done,
+    /// It happened, as the records in the queue.
+    DoneAs,
     /// Something else must happen before.
     NotYet,
 }
@@ -59,25 +64,14 @@ pub(crate) enum Step {
 /// Boxed, because it is large and never seen.
 type Advanced = Result<Step, Box<Fault>>;
 
-/// A thread's next event.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Candidate {
-    pub event: RawEvent,
-    /// Raw, as the thread's clock had it.
-    pub time: Nanos,
-    pub offset: ByteOffset,
-}
-
 /// A candidate at work: where it happens and where its records go.
 struct Turn<'a> {
-    event: RawEvent,
-    time: Nanos,
-    offset: ByteOffset,
+    /// The event, whose context is the one before it.
+    record: &'a mut Record,
     /// Which thread's; `None` for the stream of no thread.
     seat: Option<Seat>,
-    /// Before the event.
-    context: Context,
     generation: &'a Generation,
+    /// For events that become several.
     queue: &'a mut Queue,
 }
 
@@ -102,7 +96,8 @@ impl Model {
         self.tasks.carry(&mut carrier);
     }
 
-    /// The seat of a thread, which is known from its first candidate on.
+    /// The seat of a thread, which is known from its first candidate on. The stream of no thread has none.
+    #[cold]
     pub fn seat(&mut self, thread: ThreadId) -> Option<Seat> {
         (thread != ThreadId::NONE).then(|| self.threads.seat(thread))
     }
@@ -120,26 +115,25 @@ impl Model {
     pub fn advance(
         &mut self,
         seat: Option<Seat>,
-        candidate: &Candidate,
+        record: &mut Record,
         generation: &Generation,
         queue: &mut Queue,
     ) -> Advanced {
         use EventKind as E;
-        let context = match seat {
+        record.context = match seat {
             Some(seat) => self.threads.context(seat),
             None => Context::NONE,
         };
-        let mut turn = Turn {
-            event: candidate.event,
-            time: candidate.time,
-            offset: candidate.offset,
+        let Some(kind) = record.kind else {
+            return broken(Fault::NotOrdered);
+        };
+        let turn = &mut Turn {
+            record,
             seat,
-            context,
             generation,
             queue,
         };
-        let turn = &mut turn;
-        match turn.event.kind {
+        match kind {
             E::GoStart => self.go_start(turn),
             E::GoBlock | E::GoStop | E::GoDestroy => self.go_off(turn),
             E::GoUnblock => self.go_unblock(turn),
@@ -188,45 +182,49 @@ impl Model {
 }
 
 impl Turn<'_> {
-    /// The event as it stands in the trace, in the context before it.
-    fn record(&self) -> Record {
-        Record {
-            time: self.time,
-            offset: self.offset,
-            context: self.context,
-            args: self.event.args,
-            kind: Some(self.event.kind),
-            extra: Extra::NONE,
-        }
+    /// The event's arguments.
+    #[inline]
+    fn args(&self) -> [u64; MAX_EVENT_ARGS] {
+        self.record.args
+    }
+
+    /// The context before the event.
+    #[inline]
+    fn context(&self) -> &Context {
+        &self.record.context
     }
 
     /// The event happens as it stands there.
     #[inline]
     fn done(&mut self) -> Advanced {
-        let record = self.record();
-        self.queue.push(record);
         Ok(Step::Done)
     }
 
     /// The event happens and changes the state of a task.
     #[inline]
     fn task_goes(&mut self, from: TaskState, to: TaskState) -> Advanced {
-        let record = self.record().with_change(from as u8, to as u8);
-        self.queue.push(record);
+        (self.record.extra.from, self.record.extra.to) = (from as u8, to as u8);
         Ok(Step::Done)
     }
 
     /// The event happens and changes the state of a proc.
     #[inline]
     fn proc_goes(&mut self, from: ProcState, to: ProcState) -> Advanced {
-        let record = self.record().with_change(from as u8, to as u8);
-        self.queue.push(record);
+        (self.record.extra.from, self.record.extra.to) = (from as u8, to as u8);
         Ok(Step::Done)
+    }
+
+    /// The event happens as all that was queued, and not as itself.
+    fn done_as(&mut self, records: &[(Record, u8, u8)]) -> Advanced {
+        for (record, from, to) in records {
+            self.queue.push(record.with_change(*from, *to));
+        }
+        Ok(Step::DoneAs)
     }
 
     #[inline]
     fn needs_thread(&self) -> Result<(), Box<Fault>> {
-        if self.context.has_thread() {
+        if self.record.context.has_thread() {
             return Ok(());
         }
         broken(Fault::Context(Need::Thread))
@@ -235,8 +233,8 @@ impl Turn<'_> {
     #[inline]
     fn needs_proc(&self) -> Result<ProcId, Box<Fault>> {
         self.needs_thread()?;
-        if self.context.has_proc() {
-            return Ok(self.context.proc);
+        if self.record.context.has_proc() {
+            return Ok(self.record.context.proc);
         }
         broken(Fault::Context(Need::Proc))
     }
@@ -252,18 +250,18 @@ impl Turn<'_> {
     #[inline]
     fn needs_task_alone(&self) -> Result<TaskId, Box<Fault>> {
         self.needs_thread()?;
-        if self.context.has_task() {
-            return Ok(self.context.task);
+        if self.record.context.has_task() {
+            return Ok(self.record.context.task);
         }
         broken(Fault::Context(Need::Task))
     }
 
     #[inline]
     fn needs_no_task(&self) -> Result<(), Box<Fault>> {
-        if !self.context.has_task() {
+        if !self.record.context.has_task() {
             return Ok(());
         }
-        broken(Fault::Context(Need::NoTask(self.context.task)))
+        broken(Fault::Context(Need::NoTask(self.record.context.task)))
     }
 }
 

@@ -60,6 +60,8 @@ pub(crate) struct Order {
     model: Model,
     queue: Queue,
     next_sample: usize,
+    /// The record that was delivered last.
+    current: Current,
     last_time: Nanos,
     syncs: u64,
     state: State,
@@ -87,6 +89,15 @@ enum State {
     Ending,
     /// Nothing more.
     Over,
+}
+
+/// Where a delivered record is.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Current {
+    /// In the queue.
+    Queued,
+    /// With the cursor at this place of the heap, which reads its next event when the record isn't needed any more.
+    Held { place: usize },
 }
 
 /// What became of a call to deliver.
@@ -241,6 +252,7 @@ impl Order {
             model: Model::new(),
             queue: Queue::new(),
             next_sample: 0,
+            current: Current::Queued,
             last_time: Nanos(0),
             syncs: 0,
             state: State::Between,
@@ -260,6 +272,7 @@ impl Order {
     }
 
     fn skip(&mut self) {
+        self.current = Current::Queued;
         self.frontier = Frontier::default();
         self.next_sample = self.generation.samples.len();
         while self.queue.pop().is_some() {}
@@ -271,8 +284,19 @@ impl Order {
     #[inline]
     fn current(&self) -> Event<'_> {
         Event {
-            record: self.queue.last(),
+            record: self.record(),
             generation: (self.state != State::Ending).then_some(&self.generation),
+        }
+    }
+
+    #[inline]
+    fn record(&self) -> &Record {
+        match self.current {
+            Current::Held { place } => match self.frontier.get(place) {
+                Some(cursor) => &cursor.record,
+                None => self.queue.last(),
+            },
+            Current::Queued => self.queue.last(),
         }
     }
 
@@ -293,47 +317,57 @@ impl Order {
     fn put(&mut self, record: Record) {
         let _ = self.queue.is_empty();
         self.queue.push(record);
-        self.stamp();
+        self.take_queued();
     }
 
-    /// Takes the next record of the queue and makes its time the next (rule 1).
-    #[inline]
-    fn stamp(&mut self) {
-        let after = self.last_time.0.saturating_add(1);
-        if let Some(record) = self.queue.pop() {
-            let time = record.time.0.max(after);
-            record.time = Nanos(time);
-            self.last_time = Nanos(time);
-        }
+    /// Takes the next record of the queue, if there is one, and makes its time the next (rule 1).
+    fn take_queued(&mut self) -> bool {
+        let Some(record) = self.queue.pop() else {
+            return false;
+        };
+        record.time = after(self.last_time, record.time);
+        self.last_time = record.time;
+        self.current = Current::Queued;
+        true
     }
 
     /// Makes the next record of the generation the current one.
     #[inline]
     fn deliver(&mut self) -> Result<Delivery, ReadError> {
-        if self.queue.is_empty() {
-            if self.pending.is_some() {
-                return self.fail();
+        if let Current::Held { place } = self.current {
+            self.current = Current::Queued;
+            if let Err((thread, error)) = self.frontier.step(place, &self.generation) {
+                return self.stop_at(self.undecodable(thread, error));
             }
-            let earliest = self.frontier.earliest();
-            if let Some(&at) = self.generation.samples.get(self.next_sample)
-                && earliest.is_none_or(|earliest| at.time < earliest)
-            {
-                self.next_sample += 1;
-                return self.deliver_sample(&at);
-            }
-            if earliest.is_none() {
-                return Ok(Delivery::Empty);
-            }
-            match self.advance(0) {
-                Ok(Step::Done) => {}
-                Ok(Step::NotYet) => match self.advance_another() {
-                    Ok(()) => {}
-                    Err(error) => return self.stop(error),
-                },
-                Err(error) => return self.stop(error),
-            }
+        } else if !self.queue.is_empty() {
+            self.take_queued();
+            self.check_ids()?;
+            return Ok(Delivery::Ready);
         }
-        self.stamp();
+        if self.pending.is_some()
+            && let Some(error) = self.pending.take()
+        {
+            return self.stop_at(error);
+        }
+        let earliest = self.frontier.earliest();
+        if let Some(&at) = self.generation.samples.get(self.next_sample)
+            && earliest.is_none_or(|earliest| at.time < earliest)
+        {
+            self.next_sample += 1;
+            return self.deliver_sample(&at);
+        }
+        if earliest.is_none() {
+            return Ok(Delivery::Empty);
+        }
+        match self.advance(0) {
+            Ok(Step::NotYet) => {
+                if let Err(error) = self.advance_another() {
+                    return self.stop(error);
+                }
+            }
+            Ok(Step::Done | Step::DoneAs) => {}
+            Err(error) => return self.stop(error),
+        }
         self.check_ids()?;
         Ok(Delivery::Ready)
     }
@@ -358,33 +392,47 @@ impl Order {
         Ok(Delivery::Ready)
     }
 
-    /// Lets the candidate at this place of the frontier happen, if it may, and reads the thread's next.
+    /// Lets the candidate at this place of the frontier happen, if it may.
     #[inline]
     fn advance(&mut self, place: usize) -> Result<Step, Box<BrokenTrace>> {
-        let Some(cursor) = self.frontier.get(place) else {
+        let Some(cursor) = self.frontier.get_mut(place) else {
             return Ok(Step::NotYet);
         };
-        let seat = self.model.seat(cursor.thread);
-        let (generation, queue) = (&self.generation, &mut self.queue);
-        let step = self.model.advance(seat, &cursor.candidate, generation, queue);
-        match step {
-            Ok(Step::Done) => {}
-            Ok(Step::NotYet) => return Ok(Step::NotYet),
-            Err(fault) => {
-                return Err(Box::new(BrokenTrace {
-                    generation: Some(generation.number),
-                    thread: Some(cursor.thread),
-                    offset: cursor.candidate.offset,
-                    event: Some(cursor.candidate.event.kind),
-                    fault: *fault,
-                }));
-            }
+        if cursor.seat.is_none() {
+            cursor.seat = self.model.seat(cursor.thread);
         }
+        let (generation, queue) = (&self.generation, &mut self.queue);
+        let record = &mut cursor.record;
+        match self.model.advance(cursor.seat, record, generation, queue) {
+            Ok(Step::Done) => {
+                record.time = after(self.last_time, record.time);
+                self.last_time = record.time;
+                self.current = Current::Held { place };
+                Ok(Step::Done)
+            }
+            Ok(Step::DoneAs) => {
+                self.step_now(place);
+                self.take_queued();
+                Ok(Step::DoneAs)
+            }
+            Ok(Step::NotYet) => Ok(Step::NotYet),
+            Err(fault) => Err(Box::new(BrokenTrace {
+                generation: Some(generation.number),
+                thread: Some(cursor.thread),
+                offset: record.offset,
+                event: record.kind,
+                fault: *fault,
+            })),
+        }
+    }
+
+    /// Goes on with the thread at this place, whose event is in the queue.
+    #[cold]
+    fn step_now(&mut self, place: usize) {
         if let Err((thread, error)) = self.frontier.step(place, &self.generation) {
             // Rule 4.
             self.pending = Some(self.undecodable(thread, error));
         }
-        Ok(Step::Done)
     }
 
     /// The first must wait: tries the others, in the order of their times.
@@ -392,7 +440,7 @@ impl Order {
     fn advance_another(&mut self) -> Result<(), Box<BrokenTrace>> {
         self.frontier.sort();
         for place in 1..self.frontier.len() {
-            if self.advance(place)? == Step::Done {
+            if self.advance(place)? != Step::NotYet {
                 return Ok(());
             }
         }
@@ -406,13 +454,15 @@ impl Order {
             let Some(cursor) = self.frontier.get(place) else {
                 continue;
             };
-            let candidate = cursor.candidate;
+            let record = &cursor.record;
+            let Some(event) = record.kind else { continue };
+            let args = record.args.get(..event.arity());
             waiting.push(Waiting {
                 thread: cursor.thread,
-                offset: candidate.offset,
-                event: candidate.event.kind,
-                args: candidate.event.args().to_vec(),
-                waits_for: self.model.waits_for(&candidate),
+                offset: record.offset,
+                event,
+                args: args.unwrap_or_default().to_vec(),
+                waits_for: self.model.waits_for(record),
             });
         }
         let first = waiting.first();
@@ -441,11 +491,9 @@ impl Order {
         Ok(Delivery::Empty)
     }
 
+    /// The same, for an error of any kind.
     #[cold]
-    fn fail(&mut self) -> Result<Delivery, ReadError> {
-        let Some(error) = self.pending.take() else {
-            return Ok(Delivery::Empty);
-        };
+    fn stop_at(&mut self, error: ReadError) -> Result<Delivery, ReadError> {
         match error {
             ReadError::Broken(error) => self.stop(error),
             error => {
@@ -476,7 +524,7 @@ impl Order {
     /// What the record refers to is defined (T1).
     #[inline]
     fn check_ids(&mut self) -> Result<(), ReadError> {
-        let record = self.queue.last();
+        let record = self.record();
         let Some(kind) = record.kind else {
             return Ok(());
         };
@@ -568,3 +616,9 @@ static REFERENCES: [References; 256] = {
     };
     table
 };
+
+/// The time of an event that follows one at `last` (rule 1).
+#[inline]
+fn after(last: Nanos, time: Nanos) -> Nanos {
+    Nanos(time.0.max(last.0.saturating_add(1)))
+}

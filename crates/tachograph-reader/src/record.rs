@@ -93,6 +93,16 @@ impl Extra {
 }
 
 impl Record {
+    /// Nothing.
+    pub const EMPTY: Self = Self {
+        time: Nanos(0),
+        offset: ByteOffset(0),
+        context: Context::NONE,
+        args: [0; MAX_EVENT_ARGS],
+        kind: None,
+        extra: Extra::NONE,
+    };
+
     /// The same, as a change of state.
     #[inline]
     pub fn with_change(mut self, from: u8, to: u8) -> Self {

@@ -41,6 +41,13 @@ impl<'a> Cursor<'a> {
         self.rest = &[];
     }
 
+    /// Leaves out bytes that were read already.
+    #[inline]
+    pub(crate) fn skip(&mut self, len: usize) {
+        self.rest = self.rest.get(len..).unwrap_or_default();
+        self.offset = self.offset.plus(len);
+    }
+
     #[inline]
     pub(crate) fn byte(&mut self, what: &'static str) -> Result<u8, WireError> {
         let (&byte, rest) = self

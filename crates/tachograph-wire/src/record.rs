@@ -37,6 +37,47 @@ impl RawEvent {
     }
 }
 
+/// What [`read_event`] found.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct ReadEvent {
+    /// Which event.
+    pub kind: EventKind,
+    /// Ticks since the event before, or since the batch's time.
+    pub dt: Ticks,
+    /// Bytes that it takes.
+    pub len: usize,
+}
+
+/// Reads the event at the start of `payload`, which stands at `offset` in the trace, and puts its arguments in place; the rest of `args`
+/// becomes 0.
+///
+/// # Errors
+/// If there is no timed event. `args` may then have changed.
+#[inline]
+pub fn read_event(
+    payload: &[u8],
+    offset: ByteOffset,
+    args: &mut [u64; MAX_EVENT_ARGS],
+) -> Result<ReadEvent, WireError> {
+    const WHAT: &str = "an event";
+    let mut cursor = Cursor::new(payload, offset);
+    let before = cursor;
+    let found = cursor.byte(WHAT)?;
+    let Some((kind, arity)) = EventKind::timed_from_code(found) else {
+        return Err(before.error(Problem::UnexpectedCode {
+            found,
+            wanted: "a timed event",
+        }));
+    };
+    let dt = Ticks(cursor.number(WHAT)?);
+    *args = [0; MAX_EVENT_ARGS];
+    for arg in args.iter_mut().take(arity) {
+        *arg = cursor.number(WHAT)?;
+    }
+    let len = payload.len() - cursor.rest().len();
+    Ok(ReadEvent { kind, dt, len })
+}
+
 /// The timed events of a payload.
 ///
 /// Ends after the first error; events before it have been yielded.
@@ -62,24 +103,13 @@ impl<'a> Events<'a> {
 
     #[inline]
     fn read(&mut self) -> Result<RawEvent, WireError> {
-        const WHAT: &str = "an event";
-        let before = self.cursor;
-        let found = self.cursor.byte(WHAT)?;
-        let Some((kind, arity)) = EventKind::timed_from_code(found) else {
-            return Err(before.error(Problem::UnexpectedCode {
-                found,
-                wanted: "a timed event",
-            }));
-        };
-        let dt = Ticks(self.cursor.number(WHAT)?);
         let mut args = [0; MAX_EVENT_ARGS];
-        for arg in args.iter_mut().take(arity) {
-            *arg = self.cursor.number(WHAT)?;
-        }
+        let read = read_event(self.cursor.rest(), self.cursor.offset(), &mut args)?;
+        self.cursor.skip(read.len);
         Ok(RawEvent {
-            kind,
-            len: arity as u8,
-            dt,
+            kind: read.kind,
+            len: read.kind.arity() as u8,
+            dt: read.dt,
             args,
         })
     }

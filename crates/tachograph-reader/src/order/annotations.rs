@@ -3,7 +3,7 @@
 //! Little can be wrong with them: a task may end that nobody saw begin, and end again; a region may have begun before the trace.
 
 use super::names::{Carrier, Name};
-use super::{Advanced, Model, Step, Turn, broken};
+use super::{Advanced, Model, Turn, broken};
 use crate::error::Fault;
 use crate::record::NONE;
 use std::collections::HashMap;
@@ -50,7 +50,7 @@ fn defined(turn: &Turn<'_>, id: u64) -> Result<Name, Box<Fault>> {
 
 impl Model {
     pub(super) fn user_task_begin(&mut self, turn: &mut Turn<'_>) -> Advanced {
-        let [id, parent, name, stack] = turn.event.args;
+        let [id, parent, name, stack] = turn.args();
         let Entry::Vacant(place) = self.user_tasks.open.entry(UserTaskId(id)) else {
             return broken(Fault::TaskActive(UserTaskId(id)));
         };
@@ -62,13 +62,13 @@ impl Model {
             parent
         };
         place.insert(OpenTask { name: text, parent });
-        turn.event.args = [id, parent, name, stack];
+        turn.record.args = [id, parent, name, stack];
         turn.done()
     }
 
     /// Says again what the begin said, whose strings may be gone.
     pub(super) fn user_task_end(&mut self, turn: &mut Turn<'_>) -> Advanced {
-        let [id, stack, ..] = turn.event.args;
+        let [id, stack, ..] = turn.args();
         let begun = self.user_tasks.open.remove(&UserTaskId(id));
         turn.needs_task()?;
         let OpenTask { name, parent } = begun.unwrap_or(OpenTask {
@@ -76,17 +76,15 @@ impl Model {
             parent: NONE,
         });
         let (name, carried) = name.to_record();
-        let mut record = turn.record();
-        record.args = [id, parent, name, stack];
-        record.extra.carried = carried;
-        turn.queue.push(record);
-        Ok(Step::Done)
+        turn.record.args = [id, parent, name, stack];
+        turn.record.extra.carried = carried;
+        turn.done()
     }
 
     #[inline]
     pub(super) fn region_begin(&mut self, turn: &mut Turn<'_>) -> Advanced {
         let id = turn.needs_task()?;
-        let [task, name, ..] = turn.event.args;
+        let [task, name, ..] = turn.args();
         let name = defined(turn, name)?;
         let slot = self.current_task(turn.seat, id);
         let Some(own) = slot.and_then(|slot| self.tasks.get(slot)) else {
@@ -100,7 +98,7 @@ impl Model {
     #[inline]
     pub(super) fn region_end(&mut self, turn: &mut Turn<'_>) -> Advanced {
         let id = turn.needs_task()?;
-        let [task, name, ..] = turn.event.args;
+        let [task, name, ..] = turn.args();
         let (task, name) = (UserTaskId(task), defined(turn, name)?);
         let slot = self.current_task(turn.seat, id);
         let Some(own) = slot.and_then(|slot| self.tasks.get(slot)) else {

@@ -44,7 +44,7 @@ const IDLE: &str = "not marking";
 
 impl Model {
     pub(super) fn gc_active(&mut self, turn: &mut Turn<'_>) -> Advanced {
-        let number = turn.event.args[0];
+        let number = turn.args()[0];
         let collector = self.collector;
         if self.is_initial() {
             if collector.phase != Phase::Undetermined {
@@ -63,7 +63,7 @@ impl Model {
     }
 
     pub(super) fn gc_begin(&mut self, turn: &mut Turn<'_>) -> Advanced {
-        let number = turn.event.args[0];
+        let number = turn.args()[0];
         let collector = self.collector;
         if collector.phase == Phase::Undetermined {
             return self.marks(turn, Phase::Marking);
@@ -79,7 +79,7 @@ impl Model {
     }
 
     pub(super) fn gc_end(&mut self, turn: &mut Turn<'_>) -> Advanced {
-        let number = turn.event.args[0];
+        let number = turn.args()[0];
         let collector = self.collector;
         if !collector.is_next(number) {
             return Ok(Step::NotYet);
@@ -92,7 +92,7 @@ impl Model {
     }
 
     fn marks(&mut self, turn: &mut Turn<'_>, phase: Phase) -> Advanced {
-        let number = turn.event.args[0];
+        let number = turn.args()[0];
         self.collector = Collector { phase, number };
         turn.done()
     }

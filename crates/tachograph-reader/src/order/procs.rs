@@ -4,13 +4,13 @@ use super::table::Sequence;
 use super::{Advanced, Model, Step, Turn, broken};
 use crate::error::{Fault, Need};
 use crate::state::ProcState;
-use tachograph_wire::{EventKind, ProcId, ProcStatus, ThreadId};
+use tachograph_wire::{ProcId, ProcStatus, ThreadId};
 
 impl Model {
     /// The first mention of a proc in a generation.
     pub(super) fn proc_status(&mut self, turn: &mut Turn<'_>) -> Advanced {
         use ProcStatus as S;
-        let [proc, status, ..] = turn.event.args;
+        let [proc, status, ..] = turn.args();
         let proc = ProcId(proc);
         let Some(status) = S::from_wire(status) else {
             return broken(Fault::BadStatus(status));
@@ -32,7 +32,7 @@ impl Model {
                         found: None,
                     });
                 };
-                turn.context = holder;
+                turn.record.context = holder;
                 turn.proc_goes(ProcState::Running, ProcState::Running)
             }
             Some(known) => turn.proc_goes(known.into(), status.into()),
@@ -67,7 +67,7 @@ impl Model {
 
     #[inline]
     pub(super) fn proc_start(&mut self, turn: &mut Turn<'_>) -> Advanced {
-        let [id, number, ..] = turn.event.args;
+        let [id, number, ..] = turn.args();
         let id = ProcId(id);
         let epoch = self.epoch;
         let Some(slot) = self.procs.find(id) else {
@@ -79,7 +79,7 @@ impl Model {
         // With a proc in a system call, the thread has yet to lose that one.
         if proc.status != ProcStatus::Idle
             || !proc.sequence.precedes(epoch, number)
-            || turn.context.has_proc()
+            || turn.context().has_proc()
         {
             return Ok(Step::NotYet);
         }
@@ -112,7 +112,7 @@ impl Model {
     }
 
     pub(super) fn proc_steal(&mut self, turn: &mut Turn<'_>) -> Advanced {
-        let [id, number, victim, _] = turn.event.args;
+        let [id, number, victim, _] = turn.args();
         let (id, victim) = (ProcId(id), ThreadId(victim));
         let epoch = self.epoch;
         let Some(slot) = self.procs.find(id) else {
@@ -147,9 +147,9 @@ impl Model {
         turn.proc_goes(ProcState::Running, ProcState::Idle)
     }
 
-    /// The thread goes and leaves its proc behind: for everyone it looks as if the thread had stolen it from itself.
-    pub(super) fn abandon_proc(&mut self, turn: &mut Turn<'_>) -> Result<(), Box<Fault>> {
-        let id = turn.context.proc;
+    /// The thread goes and leaves its proc behind.
+    pub(super) fn abandon_proc(&mut self, turn: &Turn<'_>) -> Result<(), Box<Fault>> {
+        let id = turn.context().proc;
         let slot = self.current_proc(turn.seat, id);
         let Some(proc) = slot.and_then(|slot| self.procs.get(slot)) else {
             return broken(Fault::UnknownProc(id));
@@ -163,9 +163,6 @@ impl Model {
         }
         proc.status = ProcStatus::SyscallAbandoned;
         self.threads.take_proc(turn.seat);
-        let stolen = turn.synthetic(EventKind::ProcSteal, id.0);
-        let (from, to) = (ProcState::Running, ProcState::Idle);
-        turn.queue.push(stolen.with_change(from as u8, to as u8));
         Ok(())
     }
 
@@ -174,7 +171,7 @@ impl Model {
         &mut self,
         turn: &Turn<'_>,
     ) -> Result<&mut super::table::Proc, Box<Fault>> {
-        let id = turn.context.proc;
+        let id = turn.context().proc;
         let slot = self.current_proc(turn.seat, id);
         match slot.and_then(|slot| self.procs.get(slot)) {
             Some(proc) => Ok(proc),

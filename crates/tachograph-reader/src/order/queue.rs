@@ -1,9 +1,8 @@
-//! The records of one event of the wire: one, or up to three.
+//! Records that are no event of a thread's as it stands in the trace: the three that a switch becomes, samples, syncs.
 //!
-//! Filled by the model, emptied by the reader.
+//! Filled by the model and the reader, emptied by the reader.
 
-use crate::record::{Context, Extra, NONE, Record};
-use tachograph_wire::{ByteOffset, Nanos};
+use crate::record::Record;
 
 /// Most records that one event becomes: a switch of tasks.
 const MOST: usize = 3;
@@ -19,16 +18,8 @@ pub(crate) struct Queue {
 impl Queue {
     /// Nothing.
     pub fn new() -> Self {
-        let empty = Record {
-            time: Nanos(0),
-            offset: ByteOffset(0),
-            context: Context::NONE,
-            args: [NONE; 4],
-            kind: None,
-            extra: Extra::NONE,
-        };
         Self {
-            records: [empty; MOST],
+            records: [Record::EMPTY; MOST],
             next: 0,
             len: 0,
         }

@@ -49,7 +49,7 @@ impl Model {
 
     pub(super) fn stop_begin(&mut self, turn: &mut Turn<'_>) -> Advanced {
         let generation = turn.generation;
-        let name = Name::Defined(StringId(turn.event.args[0]));
+        let name = Name::Defined(StringId(turn.args()[0]));
         let stops = &mut self.own_task(turn)?.notes().stops;
         if stops.iter().any(|open| open.says(name, generation)) {
             return broken(Fault::RangeActive(STOP));
@@ -65,11 +65,9 @@ impl Model {
             return broken(Fault::RangeInactive(STOP));
         }
         let (name, carried) = stops.swap_remove(0).to_record();
-        let mut record = turn.record();
-        record.args[0] = name;
-        record.extra.carried = carried;
-        turn.queue.push(record);
-        Ok(super::Step::Done)
+        turn.record.args[0] = name;
+        turn.record.extra.carried = carried;
+        turn.done()
     }
 
     pub(super) fn assist_begin(&mut self, turn: &mut Turn<'_>) -> Advanced {
@@ -83,7 +81,7 @@ impl Model {
     }
 
     pub(super) fn assist_active(&mut self, turn: &mut Turn<'_>) -> Advanced {
-        let (id, is_initial) = (TaskId(turn.event.args[0]), self.is_initial());
+        let (id, is_initial) = (TaskId(turn.args()[0]), self.is_initial());
         let slot = self.tasks.find(id);
         match slot.and_then(|slot| self.tasks.get(slot)) {
             Some(task) => Self::confirm(is_initial, &mut task.assists, ASSIST)?,
@@ -105,7 +103,7 @@ impl Model {
     }
 
     pub(super) fn sweep_active(&mut self, turn: &mut Turn<'_>) -> Advanced {
-        let (id, is_initial) = (ProcId(turn.event.args[0]), self.is_initial());
+        let (id, is_initial) = (ProcId(turn.args()[0]), self.is_initial());
         let slot = self.procs.find(id);
         match slot.and_then(|slot| self.procs.get(slot)) {
             Some(proc) => Self::confirm(is_initial, &mut proc.sweeps, SWEEP)?,

@@ -1,15 +1,19 @@
 //! Says what a candidate waits for, for the error that shows why nothing can be next.
 
-use super::{Candidate, Model};
+use super::Model;
+use crate::record::Record;
 use std::fmt::Write;
 use tachograph_wire::{EventKind, ProcId, TaskId};
 
 impl Model {
     /// What would have to be so that the candidate could happen.
-    pub fn waits_for(&mut self, candidate: &Candidate) -> String {
+    pub fn waits_for(&mut self, candidate: &Record) -> String {
         use EventKind as E;
-        let [id, number, ..] = candidate.event.args;
-        match candidate.event.kind {
+        let [id, number, ..] = candidate.args;
+        let Some(kind) = candidate.kind else {
+            return String::new();
+        };
+        match kind {
             E::GoStart => self.task_wait(TaskId(id), number, "Runnable"),
             E::GoUnblock | E::GoSwitch | E::GoSwitchDestroy => {
                 self.task_wait(TaskId(id), number, "Waiting")

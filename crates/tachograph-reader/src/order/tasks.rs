@@ -3,8 +3,8 @@
 use super::table::Sequence;
 use super::{Advanced, Model, Step, Turn, broken};
 use crate::error::Fault;
-use crate::record::{Context, Extra, NONE, Record};
-use crate::state::TaskState;
+use crate::record::{Context, NONE, Record};
+use crate::state::{ProcState, TaskState};
 use tachograph_wire::{EventKind, TaskId, TaskStatus, ThreadId};
 
 impl Model {
@@ -15,7 +15,7 @@ impl Model {
         turn: &Turn<'_>,
         wanted: TaskStatus,
     ) -> Result<u32, Box<Fault>> {
-        let task = turn.context.task;
+        let task = turn.context().task;
         let Some(slot) = self.current_task(turn.seat, task) else {
             return broken(Fault::UnknownTask(task));
         };
@@ -58,7 +58,7 @@ impl Model {
 
     #[inline]
     pub(super) fn go_start(&mut self, turn: &mut Turn<'_>) -> Advanced {
-        let [task, number, ..] = turn.event.args;
+        let [task, number, ..] = turn.args();
         let task = TaskId(task);
         let (from, to) = (TaskStatus::Runnable, TaskStatus::Running);
         let Some(slot) = self.move_in_sequence(task, number, from, to) else {
@@ -72,7 +72,7 @@ impl Model {
 
     #[inline]
     pub(super) fn go_unblock(&mut self, turn: &mut Turn<'_>) -> Advanced {
-        let [task, number, ..] = turn.event.args;
+        let [task, number, ..] = turn.args();
         let (from, to) = (TaskStatus::Waiting, TaskStatus::Runnable);
         match self.move_in_sequence(TaskId(task), number, from, to) {
             Some(_) => turn.task_goes(TaskState::Waiting, TaskState::Runnable),
@@ -86,12 +86,12 @@ impl Model {
         turn.needs_task()?;
         let slot = self.task_in(turn, TaskStatus::Running)?;
         self.threads.take_task(turn.seat);
-        let to = match turn.event.kind {
-            EventKind::GoBlock => {
+        let to = match turn.record.kind {
+            Some(EventKind::GoBlock) => {
                 self.set_task(slot, TaskStatus::Waiting);
                 TaskState::Waiting
             }
-            EventKind::GoStop => {
+            Some(EventKind::GoStop) => {
                 self.set_task(slot, TaskStatus::Runnable);
                 TaskState::Runnable
             }
@@ -106,8 +106,8 @@ impl Model {
     #[inline]
     pub(super) fn go_create(&mut self, turn: &mut Turn<'_>) -> Advanced {
         turn.needs_proc()?;
-        let creator = turn.context.task;
-        if turn.context.has_task()
+        let creator = turn.context().task;
+        if turn.context().has_task()
             && let Some(slot) = self.current_task(turn.seat, creator)
             && let Some(found) = self.tasks.get(slot).map(|task| task.status)
             && found != TaskStatus::Running
@@ -118,11 +118,11 @@ impl Model {
                 wanted: TaskStatus::Running,
             });
         }
-        let (status, state) = match turn.event.kind {
-            EventKind::GoCreateBlocked => (TaskStatus::Waiting, TaskState::Waiting),
+        let (status, state) = match turn.record.kind {
+            Some(EventKind::GoCreateBlocked) => (TaskStatus::Waiting, TaskState::Waiting),
             _ => (TaskStatus::Runnable, TaskState::Runnable),
         };
-        self.new_task(TaskId(turn.event.args[0]), status)?;
+        self.new_task(TaskId(turn.args()[0]), status)?;
         turn.task_goes(TaskState::NotExist, state)
     }
 
@@ -146,14 +146,14 @@ impl Model {
     pub(super) fn go_switch(&mut self, turn: &mut Turn<'_>) -> Advanced {
         turn.needs_task()?;
         let current = self.task_in(turn, TaskStatus::Running)?;
-        let [next, number, ..] = turn.event.args;
+        let [next, number, ..] = turn.args();
         let next = TaskId(next);
         let (from, to) = (TaskStatus::Waiting, TaskStatus::Running);
         let Some(slot) = self.move_in_sequence(next, number, from, to) else {
             return Ok(Step::NotYet);
         };
-        let wake = turn.record();
-        let (kind, left) = if turn.event.kind == EventKind::GoSwitch {
+        let wake = *turn.record;
+        let (kind, left) = if wake.kind == Some(EventKind::GoSwitch) {
             self.set_task(current, TaskStatus::Waiting);
             (EventKind::GoBlock, TaskState::Waiting)
         } else {
@@ -176,20 +176,16 @@ impl Model {
             ..wake
         };
         use TaskState as S;
-        let changes = [
-            (wake, S::Waiting, S::Runnable),
-            (off, S::Running, left),
-            (on, S::Runnable, S::Running),
-        ];
-        for (record, from, to) in changes {
-            turn.queue.push(record.with_change(from as u8, to as u8));
-        }
-        Ok(Step::Done)
+        turn.done_as(&[
+            (wake, S::Waiting as u8, S::Runnable as u8),
+            (off, S::Running as u8, left as u8),
+            (on, S::Runnable as u8, S::Running as u8),
+        ])
     }
 
     /// The first mention of a task in a generation.
     pub(super) fn go_status(&mut self, turn: &mut Turn<'_>) -> Advanced {
-        let [task, thread, status, _] = turn.event.args;
+        let [task, thread, status, _] = turn.args();
         let task = TaskId(task);
         let Some(status) = TaskStatus::from_wire(status) else {
             return broken(Fault::BadStatus(status));
@@ -249,9 +245,9 @@ impl Model {
         if thread == ThreadId::NONE {
             return misplaced(None, None);
         }
-        if thread == turn.context.thread {
-            if !self.is_initial() && turn.context.task != task {
-                return misplaced(Some(turn.context.task), Some(thread));
+        if thread == turn.context().thread {
+            if !self.is_initial() && turn.context().task != task {
+                return misplaced(Some(turn.context().task), Some(thread));
             }
             self.threads.put_task(turn.seat, task, slot);
             return Ok(());
@@ -262,7 +258,7 @@ impl Model {
                 if found != task {
                     return misplaced(Some(found), Some(thread));
                 }
-                turn.context.task = task;
+                turn.record.context.task = task;
             }
             None => {
                 let seat = self.threads.seat(thread);
@@ -270,7 +266,7 @@ impl Model {
             }
         }
         // Told where the task sits, not where that was written down.
-        turn.context.thread = thread;
+        turn.record.context.thread = thread;
         Ok(())
     }
 
@@ -278,7 +274,7 @@ impl Model {
     pub(super) fn go_create_syscall(&mut self, turn: &mut Turn<'_>) -> Advanced {
         turn.needs_thread()?;
         turn.needs_no_task()?;
-        let task = TaskId(turn.event.args[0]);
+        let task = TaskId(turn.args()[0]);
         let slot = self.new_task(task, TaskStatus::Syscall)?;
         self.threads.put_task(turn.seat, task, slot);
         turn.task_goes(TaskState::NotExist, TaskState::Syscall)
@@ -289,23 +285,25 @@ impl Model {
     pub(super) fn go_destroy_syscall(&mut self, turn: &mut Turn<'_>) -> Advanced {
         turn.needs_task_alone()?;
         let slot = self.task_in(turn, TaskStatus::Syscall)?;
-        if turn.context.has_proc() {
+        let has_proc = turn.context().has_proc();
+        if has_proc {
             self.abandon_proc(turn)?;
         }
         self.tasks.remove(slot);
         self.threads.take_task(turn.seat);
-        turn.task_goes(TaskState::Syscall, TaskState::NotExist)
-    }
-}
-
-impl Turn<'_> {
-    /// A record of the event's place that the trace doesn't have.
-    pub(super) fn synthetic(&self, kind: EventKind, first: u64) -> Record {
-        Record {
-            kind: Some(kind),
-            args: [first, 0, NONE, 0],
-            extra: Extra::NONE,
-            ..self.record()
+        let (from, to) = (TaskState::Syscall, TaskState::NotExist);
+        if !has_proc {
+            return turn.task_goes(from, to);
         }
+        let gone = *turn.record;
+        let stolen = Record {
+            kind: Some(EventKind::ProcSteal),
+            args: [gone.context.proc.0, 0, NONE, 0],
+            ..gone
+        };
+        turn.done_as(&[
+            (stolen, ProcState::Running as u8, ProcState::Idle as u8),
+            (gone, from as u8, to as u8),
+        ])
     }
 }
