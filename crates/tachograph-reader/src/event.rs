@@ -282,6 +282,7 @@ impl<'a> Event<'a> {
     }
 
     /// What it says.
+    #[inline]
     #[must_use]
     pub fn kind(&self) -> Kind<'a> {
         use EventKind as E;
@@ -315,11 +316,30 @@ impl<'a> Event<'a> {
                 category: self.text(1),
                 message: self.text(2),
             }),
-            kind if kind.is_experimental() => Kind::Experimental(Experimental {
+            E::GoCreate
+            | E::GoCreateBlocked
+            | E::GoCreateSyscall
+            | E::GoStart
+            | E::GoStop
+            | E::GoBlock
+            | E::GoDestroy
+            | E::GoDestroySyscall
+            | E::GoUnblock
+            | E::GoSwitch
+            | E::GoSwitchDestroy
+            | E::GoStatus
+            | E::GoStatusStack
+            | E::GoSyscallBegin
+            | E::GoSyscallEnd
+            | E::GoSyscallEndBlocked
+            | E::ProcStart
+            | E::ProcStop
+            | E::ProcSteal
+            | E::ProcStatus => Kind::Transition(self.transition(kind)),
+            kind => Kind::Experimental(Experimental {
                 kind,
                 args: self.record.args.get(..kind.arity()).unwrap_or_default(),
             }),
-            kind => Kind::Transition(self.transition(kind)),
         }
     }
 
@@ -459,15 +479,44 @@ impl fmt::Debug for Event<'_> {
 }
 
 /// Where a record has a stack.
+#[inline]
 fn stack_position(kind: EventKind, which: ArgKind) -> Option<usize> {
-    use EventKind as E;
-    match (kind, which) {
-        (E::CPUSample, ArgKind::Stack) => Some(0),
-        (E::CPUSample, _) => None,
-        // The end of a task says more here than on the wire.
-        (E::UserTaskEnd, ArgKind::Stack) => Some(3),
-        _ => kind.spec().position(which),
+    let code = usize::from(kind.code());
+    let position = match which {
+        ArgKind::NewStack => NEW_STACKS[code],
+        _ => STACKS[code],
+    };
+    (position != NOWHERE).then_some(usize::from(position))
+}
+
+const NOWHERE: u8 = u8::MAX;
+
+static STACKS: [u8; 256] = {
+    let mut table = positions(ArgKind::Stack);
+    table[EventKind::CPUSample as usize] = 0;
+    // The end of a task says more here than on the wire.
+    table[EventKind::UserTaskEnd as usize] = 3;
+    table
+};
+
+static NEW_STACKS: [u8; 256] = positions(ArgKind::NewStack);
+
+const fn positions(wanted: ArgKind) -> [u8; 256] {
+    let mut table = [NOWHERE; 256];
+    let mut i = 0;
+    while i < EventKind::ALL.len() {
+        let kind = EventKind::ALL[i];
+        let args = kind.spec().args_after_dt();
+        let mut position = 0;
+        while position < args.len() {
+            if args[position].kind as u8 == wanted as u8 {
+                table[kind.code() as usize] = position as u8;
+            }
+            position += 1;
+        }
+        i += 1;
     }
+    table
 }
 
 fn task_state(number: u8) -> TaskState {

@@ -20,6 +20,7 @@ use crate::load::{Loaded, Loader};
 use crate::order::{Model, Queue, Step};
 use crate::record::{Context, Extra, Record};
 use std::io::Read;
+use tachograph_wire::limits::MAX_EVENT_ARGS;
 use tachograph_wire::{
     ArgKind, ByteOffset, EventKind, Nanos, ThreadId, Version, WireError,
 };
@@ -528,19 +529,22 @@ impl Order {
         let Some(kind) = record.kind else {
             return Ok(());
         };
-        let references = REFERENCES.get(usize::from(kind.code()));
-        let Some(&References { strings, stacks }) = references else {
-            return Ok(());
-        };
+        let mut references = REFERENCES[usize::from(kind.code())];
         let generation = &self.generation;
         let (mut missing, mut count) = (None, 0);
-        for (position, &id) in record.args.iter().enumerate() {
-            let bit = 1 << position;
-            if stacks & bit != 0 && !generation.stacks.has(id) {
-                (missing, count) = (Some(("stack", id)), count + 1);
-            }
-            if strings & bit != 0 && !record.extra.carried && !generation.strings.has(id) {
-                (missing, count) = (Some(("string", id)), count + 1);
+        while references != 0 {
+            let bit = references.trailing_zeros();
+            references &= references - 1;
+            let id = record.args.get(bit as usize % MAX_EVENT_ARGS);
+            let id = id.copied().unwrap_or_default();
+            let is_stack = bit as usize >= MAX_EVENT_ARGS;
+            let is_there = match is_stack {
+                true => generation.stacks.has(id),
+                false => record.extra.carried || generation.strings.has(id),
+            };
+            if !is_there {
+                let table = if is_stack { "stack" } else { "string" };
+                (missing, count) = (Some((table, id)), count + 1);
             }
         }
         let Some((table, id)) = missing else {
@@ -576,44 +580,29 @@ impl Order {
     }
 }
 
-/// Which arguments of a record are ids of strings and stacks, as bits.
-#[derive(Clone, Copy)]
-struct References {
-    strings: u8,
-    stacks: u8,
-}
-
-static REFERENCES: [References; 256] = {
-    let mut table = [References {
-        strings: 0,
-        stacks: 0,
-    }; 256];
+/// Which arguments of a record are ids, as bits: of strings the lower four, of stacks the upper.
+static REFERENCES: [u8; 256] = {
+    let mut table = [0; 256];
     let mut i = 0;
     while i < EventKind::ALL.len() {
         let kind = EventKind::ALL[i];
         let args = kind.spec().args_after_dt();
         let mut position = 0;
-        while position < args.len() && position < 4 {
-            let references = &mut table[kind.code() as usize];
-            match args[position].kind {
-                ArgKind::String => references.strings |= 1 << position,
-                ArgKind::Stack | ArgKind::NewStack => references.stacks |= 1 << position,
-                _ => {}
-            }
+        while position < args.len() && position < MAX_EVENT_ARGS {
+            let bit = match args[position].kind {
+                ArgKind::String => 1 << position,
+                ArgKind::Stack | ArgKind::NewStack => 1 << (position + MAX_EVENT_ARGS),
+                _ => 0,
+            };
+            table[kind.code() as usize] |= bit;
             position += 1;
         }
         i += 1;
     }
     // A record of a task's end says more than the wire does.
-    table[EventKind::UserTaskEnd as usize] = References {
-        strings: 1 << 2,
-        stacks: 1 << 3,
-    };
+    table[EventKind::UserTaskEnd as usize] = 1 << 2 | 1 << (3 + MAX_EVENT_ARGS);
     // A sample's stack was looked up when its generation was loaded.
-    table[EventKind::CPUSample as usize] = References {
-        strings: 0,
-        stacks: 0,
-    };
+    table[EventKind::CPUSample as usize] = 0;
     table
 };
 

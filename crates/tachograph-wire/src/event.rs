@@ -180,6 +180,7 @@ macro_rules! events {
             pub const ALL: &'static [Self] = &[$(Self::$name),*];
 
             /// The row of the table.
+            #[inline]
             #[must_use]
             pub const fn spec(self) -> &'static EventSpec {
                 match self {
@@ -381,6 +382,7 @@ impl EventKind {
     }
 
     /// First byte on the wire.
+    #[inline]
     #[must_use]
     pub const fn code(self) -> u8 {
         self as u8
@@ -393,18 +395,21 @@ impl EventKind {
     }
 
     /// Whether it stands in the batch of a thread; experimental events do.
+    #[inline]
     #[must_use]
     pub const fn is_timed(self) -> bool {
         !matches!(self.spec().class, EventClass::Structural)
     }
 
     /// Whether it belongs to an experiment.
+    #[inline]
     #[must_use]
     pub const fn is_experimental(self) -> bool {
         matches!(self.spec().class, EventClass::Experimental)
     }
 
     /// How many numbers follow, not counting the delta.
+    #[inline]
     #[must_use]
     pub const fn arity(self) -> usize {
         self.spec().args_after_dt().len()
