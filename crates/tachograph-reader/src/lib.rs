@@ -7,6 +7,7 @@ mod event;
 mod frontier;
 mod generation;
 mod ids;
+mod index;
 mod load;
 mod order;
 mod reader;
@@ -24,6 +25,7 @@ pub use event::{
     Resource, Swept, Transition, UserTask,
 };
 pub use generation::{ExperimentalBatch, Generation};
+pub use index::{Index, IndexedGeneration};
 pub use reader::{Options, Reader};
 pub use stack::{Frame, Stack};
 pub use state::{ProcState, TaskState};
