@@ -4,10 +4,12 @@
 //! a generation is ordered before all of it is here; what its tables must hold is checked here (ordering notes, §2).
 
 use crate::error::{BrokenTrace, Fault, ReadError, Rule, SyncPart};
+use crate::pass::{Supplied, Supply};
 use crate::generation::{BatchAt, ExperimentAt, Generation, NO_BATCH, SampleAt, StackAt, StringAt};
 use crate::scale::Scale;
 use crate::sync::Clock;
 use std::io::Read;
+use std::sync::Arc;
 use tachograph_wire::batch::BatchHeader;
 use tachograph_wire::{
     Batch, BatchKind, ByteOffset, Frequency, Generation as Number, Item, Problem, TaskId, Ticks,
@@ -39,12 +41,9 @@ struct Spill {
 
 /// What a call gave.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(crate) enum Loaded {
-    /// A generation.
+enum Loaded {
     Generation,
-    /// The trace is over.
     End,
-    /// The trace ends too early, within something that is no generation.
     CutOff,
 }
 
@@ -55,6 +54,34 @@ struct Sums {
     /// Of the batch of the clock snapshot, with its own delta.
     clock: Option<(Ticks, tachograph_wire::ClockSnapshot)>,
     batches: u64,
+}
+
+impl<R: Read> Supply for Loader<R> {
+    fn version(&self) -> Version {
+        self.items.version()
+    }
+
+    fn offset(&self) -> ByteOffset {
+        self.items.offset()
+    }
+
+    fn cut_bytes(&self) -> Option<u64> {
+        self.cut_bytes
+    }
+
+    fn next(&mut self, mut spare: Arc<Generation>) -> Result<Supplied, ReadError> {
+        if Arc::get_mut(&mut spare).is_none() {
+            spare = Arc::default();
+        }
+        let Some(into) = Arc::get_mut(&mut spare) else {
+            return Ok(Supplied::End);
+        };
+        Ok(match self.load(into)? {
+            Loaded::Generation => Supplied::Generation(spare),
+            Loaded::End => Supplied::End,
+            Loaded::CutOff => Supplied::CutOff,
+        })
+    }
 }
 
 impl<R: Read> Loader<R> {
@@ -82,25 +109,11 @@ impl<R: Read> Loader<R> {
         }
     }
 
-    pub fn version(&self) -> Version {
-        self.items.version()
-    }
-
-    /// Where reading has come to.
-    pub fn offset(&self) -> ByteOffset {
-        self.items.offset()
-    }
-
-    /// Bytes at the end of the input that make no whole item, if it was cut off.
-    pub fn cut_bytes(&self) -> Option<u64> {
-        self.cut_bytes
-    }
-
     /// Reads the next generation into `into`.
     ///
     /// # Errors
     /// If it is broken. A call after that repeats nothing.
-    pub fn load(&mut self, into: &mut Generation) -> Result<Loaded, ReadError> {
+    fn load(&mut self, into: &mut Generation) -> Result<Loaded, ReadError> {
         into.clear();
         if let Some(error) = self.failed.take() {
             return Err(error);

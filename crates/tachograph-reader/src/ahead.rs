@@ -1,0 +1,289 @@
+//! Reads ahead on two threads of its own.
+//!
+//! Loading, ordering and whatever the caller does with events are three stages, each on its own thread, with bounded queues between them.
+//! Looking up what events refer to is done on the caller's.
+//!
+//! ```text
+//!  input -> [load] -- generations --> [order] -- chunks of records --> the caller
+//!              ^-------- spare generations and chunks come back -----------'
+//! ```
+//!
+//! # Rules
+//! 1. A chunk's records are of one generation, which travels with them.
+//! 2. What ends the trace travels behind the last record, so events are delivered before an error, as on one thread.
+//! 3. Nobody waits for a stage that is gone: when the caller goes, sending fails and the threads end. They are not joined, because one may
+//!    be waiting for its input.
+
+use crate::check;
+use crate::end::End;
+use crate::error::ReadError;
+use crate::event::Event;
+use crate::generation::Generation;
+use crate::load::Loader;
+use crate::pass::{Options, Pass, Supplied, Supply};
+use crate::record::Record;
+use std::io::{ErrorKind, Read};
+use std::sync::Arc;
+use std::sync::mpsc::{Receiver, Sender, SyncSender, channel, sync_channel};
+use std::thread;
+use tachograph_wire::{ByteOffset, Version};
+
+/// Records of a chunk: it stays in a core's cache, and the queues are seldom touched.
+const CHUNK: usize = 1024;
+/// Chunks that wait for the caller.
+const CHUNKS: usize = 16;
+/// Generations that wait to be ordered, beside the one that is.
+const GENERATIONS: usize = 1;
+
+/// Reads a trace from front to back, loading and ordering on threads of its own.
+///
+/// The same events in the same order as from a [`Reader`](crate::Reader). Memory: up to four generations.
+#[derive(Debug)]
+pub struct Ahead {
+    version: Version,
+    chunks: Receiver<Chunk>,
+    spare_chunks: Sender<Vec<Record>>,
+    spare_generations: Sender<Arc<Generation>>,
+    chunk: Chunk,
+    next: usize,
+    unresolved_ids: u64,
+    end: Option<End>,
+    is_over: bool,
+}
+
+/// Records on their way to the caller.
+#[derive(Debug)]
+struct Chunk {
+    generation: Option<Arc<Generation>>,
+    records: Vec<Record>,
+    bytes_read: ByteOffset,
+    /// What comes behind the last record of the trace.
+    last: Option<Result<Option<End>, ReadError>>,
+}
+
+impl Chunk {
+    fn of(records: Vec<Record>, bytes_read: ByteOffset) -> Self {
+        Self {
+            generation: None,
+            records,
+            bytes_read,
+            last: None,
+        }
+    }
+}
+
+/// What the loading thread says.
+type Load = (Result<Supplied, ReadError>, ByteOffset, Option<u64>);
+
+/// Generations from a thread that loads them.
+#[derive(Debug)]
+struct Loading {
+    version: Version,
+    loads: Receiver<Load>,
+    offset: ByteOffset,
+    cut_bytes: Option<u64>,
+}
+
+impl Ahead {
+    /// Reads the header of a trace and begins to read ahead.
+    ///
+    /// # Errors
+    /// As [`Reader::new`](crate::Reader::new), and [`ReadError::Io`] if a thread can't be started.
+    pub fn new(input: impl Read + Send + 'static) -> Result<Self, ReadError> {
+        Self::with_options(input, Options::default())
+    }
+
+    /// The same, reading as `options` say.
+    ///
+    /// # Errors
+    /// As [`Ahead::new`].
+    pub fn with_options(
+        input: impl Read + Send + 'static,
+        options: Options,
+    ) -> Result<Self, ReadError> {
+        let loader = Loader::new(input)?;
+        let version = loader.version();
+        let (to_order, loads) = sync_channel(GENERATIONS);
+        let (spare_generations, spares) = channel();
+        let (to_caller, chunks) = sync_channel(CHUNKS);
+        let (spare_chunks, spare) = channel();
+        let loading = Loading {
+            version,
+            loads,
+            offset: loader.offset(),
+            cut_bytes: None,
+        };
+        start("tacho-load", move || load(loader, &to_order, &spares))?;
+        start("tacho-order", move || {
+            order(Pass::new(loading, options), &to_caller, &spare);
+        })?;
+        Ok(Self {
+            version,
+            chunks,
+            spare_chunks,
+            spare_generations,
+            chunk: Chunk::of(Vec::new(), ByteOffset(0)),
+            next: 0,
+            unresolved_ids: 0,
+            end: None,
+            is_over: false,
+        })
+    }
+
+    /// The version in the header.
+    #[must_use]
+    pub fn version(&self) -> Version {
+        self.version
+    }
+
+    /// How many bytes of the trace had been read when the current event was put in order.
+    #[must_use]
+    pub fn bytes_read(&self) -> ByteOffset {
+        self.chunk.bytes_read
+    }
+
+    /// How the trace ended, once [`next_event`](Self::next_event) has given `None`.
+    pub fn end(&self) -> Option<&End> {
+        self.end.as_ref()
+    }
+
+    /// The next event; `None` at the end.
+    ///
+    /// # Errors
+    /// As [`Reader::next_event`](crate::Reader::next_event).
+    #[inline]
+    pub fn next_event(&mut self) -> Result<Option<Event<'_>>, ReadError> {
+        if self.next == self.chunk.records.len() && !self.next_chunk()? {
+            return Ok(None);
+        }
+        let Some(record) = self.chunk.records.get(self.next) else {
+            return Ok(None);
+        };
+        self.next += 1;
+        let generation = self.chunk.generation.as_deref();
+        if let Some(generation) = generation {
+            match check::references(record, generation) {
+                Ok(0) => {}
+                Ok(missing) => self.unresolved_ids += missing,
+                Err(error) => {
+                    self.is_over = true;
+                    self.next = self.chunk.records.len();
+                    return Err(ReadError::Broken(error));
+                }
+            }
+        }
+        Ok(Some(Event { record, generation }))
+    }
+
+    /// Waits for the next chunk that has records; whether there is one.
+    #[cold]
+    fn next_chunk(&mut self) -> Result<bool, ReadError> {
+        loop {
+            if self.is_over {
+                return Ok(false);
+            }
+            if let Some(last) = self.chunk.last.take() {
+                self.is_over = true;
+                self.end = last?;
+                if let Some(End::Truncated(truncated)) = &mut self.end {
+                    truncated.unresolved_ids += self.unresolved_ids;
+                }
+                return Ok(false);
+            }
+            let Ok(chunk) = self.chunks.recv() else {
+                // A stage ended without a word: it panicked.
+                self.is_over = true;
+                return Err(ReadError::Io(ErrorKind::Other));
+            };
+            let used = std::mem::replace(&mut self.chunk, chunk);
+            self.next = 0;
+            // Who is gone needs no memory.
+            let _ = self.spare_chunks.send(used.records);
+            if let Some(generation) = used.generation {
+                let _ = self.spare_generations.send(generation);
+            }
+            if !self.chunk.records.is_empty() {
+                return Ok(true);
+            }
+        }
+    }
+}
+
+fn start(name: &str, stage: impl FnOnce() + Send + 'static) -> Result<(), ReadError> {
+    let started = thread::Builder::new().name(name.to_owned()).spawn(stage);
+    match started {
+        Ok(_) => Ok(()),
+        Err(error) => Err(ReadError::Io(error.kind())),
+    }
+}
+
+/// The first stage.
+fn load<R: Read>(
+    mut loader: Loader<R>,
+    to_order: &SyncSender<Load>,
+    spares: &Receiver<Arc<Generation>>,
+) {
+    loop {
+        let spare = spares.try_iter().find(|spare| Arc::strong_count(spare) == 1);
+        let loaded = loader.next(spare.unwrap_or_default());
+        let is_last = !matches!(loaded, Ok(Supplied::Generation(_)));
+        let load = (loaded, loader.offset(), loader.cut_bytes());
+        if to_order.send(load).is_err() || is_last {
+            return;
+        }
+    }
+}
+
+impl Supply for Loading {
+    fn version(&self) -> Version {
+        self.version
+    }
+
+    fn offset(&self) -> ByteOffset {
+        self.offset
+    }
+
+    fn cut_bytes(&self) -> Option<u64> {
+        self.cut_bytes
+    }
+
+    fn next(&mut self, _: Arc<Generation>) -> Result<Supplied, ReadError> {
+        let Ok((loaded, offset, cut_bytes)) = self.loads.recv() else {
+            return Err(ReadError::Io(ErrorKind::Other));
+        };
+        (self.offset, self.cut_bytes) = (offset, cut_bytes);
+        loaded
+    }
+}
+
+/// The second stage.
+fn order(mut pass: Pass<Loading>, to_caller: &SyncSender<Chunk>, spare: &Receiver<Vec<Record>>) {
+    loop {
+        let mut records = spare.try_recv().unwrap_or_default();
+        records.clear();
+        records.reserve(CHUNK);
+        let mut chunk = Chunk::of(records, pass.supply().offset());
+        while chunk.records.len() < CHUNK && chunk.last.is_none() {
+            match pass.step() {
+                // A sync is the first of its generation.
+                Ok(true) if pass.record().kind.is_none() && !chunk.records.is_empty() => {
+                    let mut next = Chunk::of(Vec::with_capacity(CHUNK), pass.supply().offset());
+                    next.records.push(*pass.record());
+                    if to_caller.send(std::mem::replace(&mut chunk, next)).is_err() {
+                        return;
+                    }
+                }
+                Ok(true) => chunk.records.push(*pass.record()),
+                Ok(false) => chunk.last = Some(Ok(pass.end().cloned())),
+                Err(error) => chunk.last = Some(Err(error)),
+            }
+            if chunk.generation.is_none() {
+                chunk.generation = pass.generation().cloned();
+            }
+        }
+        let is_last = chunk.last.is_some();
+        if to_caller.send(chunk).is_err() || is_last {
+            return;
+        }
+    }
+}
