@@ -9,6 +9,7 @@ use crate::error::{Problem, WireError};
 use crate::event::{ArgKind, EventKind};
 use crate::ids::{ByteOffset, Ticks};
 use crate::limits::MAX_EVENT_ARGS;
+use crate::varint;
 
 /// A timed event as it stands on the wire.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -59,23 +60,52 @@ pub fn read_event(
     offset: ByteOffset,
     args: &mut [u64; MAX_EVENT_ARGS],
 ) -> Result<ReadEvent, WireError> {
-    const WHAT: &str = "an event";
-    let mut cursor = Cursor::new(payload, offset);
-    let before = cursor;
-    let found = cursor.byte(WHAT)?;
-    let Some((kind, arity)) = EventKind::timed_from_code(found) else {
-        return Err(before.error(Problem::UnexpectedCode {
-            found,
-            wanted: "a timed event",
-        }));
+    let Some((kind, arity)) = payload.first().and_then(|code| EventKind::timed_from_code(*code))
+    else {
+        return Err(no_event(payload, offset));
     };
-    let dt = Ticks(cursor.number(WHAT)?);
+    let mut at = 1;
+    let Some(dt) = varint::decode_at(payload, &mut at) else {
+        return Err(no_number(payload, offset, at));
+    };
     *args = [0; MAX_EVENT_ARGS];
     for arg in args.iter_mut().take(arity) {
-        *arg = cursor.number(WHAT)?;
+        let Some(number) = varint::decode_at(payload, &mut at) else {
+            return Err(no_number(payload, offset, at));
+        };
+        *arg = number;
     }
-    let len = payload.len() - cursor.rest().len();
-    Ok(ReadEvent { kind, dt, len })
+    Ok(ReadEvent {
+        kind,
+        dt: Ticks(dt),
+        len: at,
+    })
+}
+
+const WHAT: &str = "an event";
+
+/// Why there is no timed event at the start of `payload`.
+#[cold]
+fn no_event(payload: &[u8], offset: ByteOffset) -> WireError {
+    let problem = match payload.first() {
+        Some(&found) => Problem::UnexpectedCode {
+            found,
+            wanted: "a timed event",
+        },
+        None => Problem::Truncated(WHAT),
+    };
+    WireError { offset, problem }
+}
+
+/// Why there is no number at `at`.
+#[cold]
+fn no_number(payload: &[u8], offset: ByteOffset, at: usize) -> WireError {
+    let rest = payload.get(at..).unwrap_or_default();
+    let mut cursor = Cursor::new(rest, offset.plus(at));
+    match cursor.number(WHAT) {
+        Err(error) => error,
+        Ok(_) => cursor.error(Problem::Truncated(WHAT)),
+    }
 }
 
 /// The timed events of a payload.

@@ -93,6 +93,39 @@ pub fn decode(bytes: &[u8]) -> Result<(u64, usize), VarintError> {
     }
 }
 
+/// Reads the number at `at` and moves `at` behind it; `None`, with `at` unmoved, for what [`decode`] has an error for.
+///
+/// For loops over many numbers: up to eight bytes are taken at once, without a branch on the length, which no processor can guess.
+#[inline]
+#[must_use]
+pub fn decode_at(bytes: &[u8], at: &mut usize) -> Option<u64> {
+    const MORE: u64 = 0x8080_8080_8080_8080;
+    let rest = bytes.get(*at..)?;
+    if let [byte @ ..0x80, ..] = *rest {
+        *at += 1;
+        return Some(u64::from(byte));
+    }
+    if let Some(chunk) = rest.first_chunk::<8>() {
+        let word = u64::from_le_bytes(*chunk);
+        let ends = !word & MORE;
+        if ends != 0 {
+            // The bits up to and with the one that ends the number: 8 for each of its bytes.
+            let bits = ends.trailing_zeros() + 1;
+            let groups = word & (u64::MAX >> (64 - bits)) & !MORE;
+            // Groups of 7 bits move together: pairs, then pairs of pairs, then halves.
+            let pairs =
+                (groups & 0x007f_007f_007f_007f) | ((groups & 0x7f00_7f00_7f00_7f00) >> 1);
+            let fours = (pairs & 0x0000_3fff_0000_3fff) | ((pairs & 0x3fff_0000_3fff_0000) >> 2);
+            let value = (fours & 0x0fff_ffff) | ((fours & 0x0fff_ffff_0000_0000) >> 4);
+            *at += (bits / 8) as usize;
+            return Some(value);
+        }
+    }
+    let (value, len) = decode(rest).ok()?;
+    *at += len;
+    Some(value)
+}
+
 fn decode_long(bytes: &[u8]) -> Result<(u64, usize), VarintError> {
     let mut value = 0;
     for (i, &byte) in bytes.iter().take(MAX_VARINT_BYTES).enumerate() {
@@ -131,6 +164,13 @@ mod tests {
             assert_eq!(encode_into(value, &mut slice[..bytes.len() - 1], 0), None);
 
             assert_eq!(decode(&padded10(value)), Ok((value, 10)));
+
+            for follows in [&[][..], &[0xff; 9], &[0; 9]] {
+                let mut at = 1;
+                let line = [&[0x80], &bytes[..], follows].concat();
+                assert_eq!(decode_at(&line, &mut at), Some(value));
+                assert_eq!(at, 1 + bytes.len());
+            }
         }
     }
 
@@ -168,6 +208,8 @@ mod tests {
         let bytes = padded10(u64::MAX);
         for end in 0..bytes.len() {
             assert_eq!(decode(&bytes[..end]), Err(VarintError::Truncated));
+            let mut at = 0;
+            assert_eq!((decode_at(&bytes[..end], &mut at), at), (None, 0));
         }
     }
 }
