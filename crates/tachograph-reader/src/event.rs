@@ -412,7 +412,9 @@ impl<'a> Event<'a> {
         }
     }
 
-    fn change(&self, kind: EventKind) -> Change {
+    /// Of an event that is a transition; without what only that takes a look at the tables for.
+    #[inline]
+    pub(crate) fn change(&self, kind: EventKind) -> Change {
         use EventKind as E;
         let (extra, first) = (self.record.extra, self.record.args[0]);
         let context = &self.record.context;

@@ -133,6 +133,12 @@ impl Frontier {
         self.heap.len()
     }
 
+    /// The cursor with this number, which a place of the heap has.
+    #[inline]
+    pub fn cursor(&self, number: u32) -> Option<&Cursor> {
+        self.cursors.get(number as usize)
+    }
+
     /// The cursor at a place of the heap.
     #[inline]
     pub fn get(&self, place: usize) -> Option<&Cursor> {
@@ -140,11 +146,11 @@ impl Frontier {
         self.cursors.get(head.cursor as usize)
     }
 
-    /// The same, to write to.
+    /// The same with its number, to write to.
     #[inline]
-    pub fn get_mut(&mut self, place: usize) -> Option<&mut Cursor> {
-        let head = self.heap.get(place)?;
-        self.cursors.get_mut(head.cursor as usize)
+    pub fn get_mut(&mut self, place: usize) -> Option<(u32, &mut Cursor)> {
+        let number = self.heap.get(place)?.cursor;
+        Some((number, self.cursors.get_mut(number as usize)?))
     }
 
     /// Sorts the heap by time; the earlier in the heap goes first among equals.
@@ -218,20 +224,29 @@ impl Frontier {
 
     #[inline]
     fn sift_down(&mut self, mut place: usize) {
+        let Some(&head) = self.heap.get(place) else {
+            return;
+        };
         loop {
-            let (mut lowest, mut time) = (place, self.time(place));
-            for child in [2 * place + 1, 2 * place + 2] {
-                if let Some(head) = self.heap.get(child)
-                    && head.time < time
-                {
-                    (lowest, time) = (child, head.time);
-                }
+            let child = 2 * place + 1;
+            let Some(&left) = self.heap.get(child) else {
+                break;
+            };
+            // The right one only if it is strictly earlier, and neither if it isn't earlier than the parent.
+            let (lower, at) = match self.heap.get(child + 1) {
+                Some(&right) if right.time < left.time => (right, child + 1),
+                _ => (left, child),
+            };
+            if lower.time >= head.time {
+                break;
             }
-            if lowest == place {
-                return;
+            if let Some(parent) = self.heap.get_mut(place) {
+                *parent = lower;
             }
-            self.heap.swap(place, lowest);
-            place = lowest;
+            place = at;
+        }
+        if let Some(last) = self.heap.get_mut(place) {
+            *last = head;
         }
     }
 

@@ -49,8 +49,13 @@ pub(crate) struct Lost {
 enum Current {
     /// In the queue.
     Queued,
-    /// With the cursor at this place of the heap, which reads its next event when the record isn't needed any more.
-    Held { place: usize },
+    /// With a cursor, which reads its next event when the record isn't needed any more.
+    Held {
+        /// The cursor's place in the heap.
+        place: usize,
+        /// The cursor's number.
+        number: u32,
+    },
 }
 
 /// What became of a call to deliver.
@@ -113,7 +118,7 @@ impl Sequence {
     #[inline]
     pub fn record(&self) -> &Record {
         match self.current {
-            Current::Held { place } => match self.frontier.get(place) {
+            Current::Held { number, .. } => match self.frontier.cursor(number) {
                 Some(cursor) => &cursor.record,
                 None => self.queue.last(),
             },
@@ -156,7 +161,7 @@ impl Sequence {
     /// Makes the next record of the generation the current one.
     #[inline]
     pub fn deliver(&mut self) -> Result<Delivery, ReadError> {
-        if let Current::Held { place } = self.current {
+        if let Current::Held { place, .. } = self.current {
             self.current = Current::Queued;
             if let Err((thread, error)) = self.frontier.step(place, &self.generation) {
                 return self.stop_at(self.undecodable(thread, error));
@@ -212,7 +217,7 @@ impl Sequence {
     /// Lets the candidate at this place of the frontier happen, if it may.
     #[inline]
     fn advance(&mut self, place: usize) -> Result<Step, Box<BrokenTrace>> {
-        let Some(cursor) = self.frontier.get_mut(place) else {
+        let Some((number, cursor)) = self.frontier.get_mut(place) else {
             return Ok(Step::NotYet);
         };
         if cursor.seat.is_none() {
@@ -224,7 +229,7 @@ impl Sequence {
             Ok(Step::Done) => {
                 record.time = after(self.last_time, record.time);
                 self.last_time = record.time;
-                self.current = Current::Held { place };
+                self.current = Current::Held { place, number };
                 Ok(Step::Done)
             }
             Ok(Step::DoneAs) => {

@@ -27,14 +27,16 @@
 
 mod names;
 mod ranges;
+mod slots;
 mod states;
 mod violation;
 
 #[cfg(test)]
 mod tests;
 
-use crate::event::{Change, Event, Kind, Label, MetricName, Range, Transition, UserTask};
+use crate::event::{Change, Event, Kind, Label, MetricName, Range, UserTask};
 use crate::generation::Generation;
+use crate::stack::Stack;
 use crate::state::{ProcState, TaskState};
 use crate::sync::{Clock, Sync};
 use crate::text::Text;
@@ -42,7 +44,7 @@ use names::{NameId, Names};
 use ranges::Ranges;
 use states::{State, Step, Table, Threads};
 use std::collections::HashMap;
-use tachograph_wire::{Nanos, StackId, StringId, TaskId, UserTaskId, Version};
+use tachograph_wire::{EventKind, Nanos, StackId, StringId, TaskId, UserTaskId, Version};
 pub use violation::{AnyState, Check, ClockName, Finding, Violation, Violations};
 
 /// V5: there is no metric without a unit, and no value that is none.
@@ -136,15 +138,26 @@ impl Validator {
     ///
     /// # Errors
     /// All that is wrong with it. The events after it can be checked nevertheless, but one fault may lead to others.
-    #[inline]
+    #[inline(never)]
     pub fn event(&mut self, event: &Event<'_>) -> Result<(), Violations> {
         self.time(event.time());
         if !self.bad_stacks.is_empty() {
             self.stack(event.stack().map(|stack| stack.id()));
         }
+        match event.wire_kind() {
+            Some(kind) if is_transition(kind) => self.transition(event, event.change(kind)),
+            _ => self.other(event),
+        }
+        if self.findings.is_empty() {
+            return Ok(());
+        }
+        Err(self.violations(event))
+    }
+
+    /// All but changes of state.
+    fn other(&mut self, event: &Event<'_>) {
         match event.kind() {
             Kind::Sync(sync) => self.sync(&sync),
-            Kind::Transition(transition) => self.transition(event, &transition),
             Kind::Label(label) => self.label(event, &label),
             Kind::RangeBegin(range) => self.range_begin(&range),
             Kind::RangeActive(range) => {
@@ -158,12 +171,8 @@ impl Validator {
                 self.text(event, 1, log.category);
                 self.text(event, 2, log.message);
             }
-            Kind::Sample | Kind::Metric(_) | Kind::Experimental(_) => {}
+            Kind::Sample | Kind::Metric(_) | Kind::Experimental(_) | Kind::Transition(_) => {}
         }
-        if self.findings.is_empty() {
-            return Ok(());
-        }
-        Err(self.violations(event))
     }
 
     #[cold]
@@ -252,38 +261,31 @@ impl Validator {
     }
 
     #[inline]
-    fn transition(&mut self, event: &Event<'_>, transition: &Transition<'_>) {
-        if !self.bad_stacks.is_empty() {
+    fn transition(&mut self, event: &Event<'_>, change: Change) {
+        if !self.bad_stacks.is_empty()
+            && let Kind::Transition(transition) = event.kind()
+            && transition.stack != event.stack()
+        {
             self.stack(transition.stack.map(|stack| stack.id()));
         }
-        match transition.change {
+        match change {
             Change::Task { id, from, to } => {
                 let step = Step { id: id.0, from, to };
                 self.states(step);
-                let Self {
-                    tasks,
-                    threads,
-                    findings,
-                    ..
-                } = self;
                 let keeps_ended = self.last_sync <= 1;
-                let mut report = |finding| findings.push(finding);
-                tasks.step(step, threads, event.thread(), keeps_ended, &mut report);
+                let report = &mut self.findings;
+                self.tasks
+                    .step(step, &mut self.threads, event.thread(), keeps_ended, report);
                 if from.is_executing() && !to.is_executing() {
-                    self.stacks(event, id, transition);
+                    self.stacks(event, id);
                 }
             }
             Change::Proc { id, from, to } => {
                 let step = Step { id: id.0, from, to };
                 self.states(step);
-                let Self {
-                    procs,
-                    threads,
-                    findings,
-                    ..
-                } = self;
-                let mut report = |finding| findings.push(finding);
-                procs.step(step, threads, event.thread(), true, &mut report);
+                let report = &mut self.findings;
+                self.procs
+                    .step(step, &mut self.threads, event.thread(), true, report);
             }
         }
     }
@@ -311,8 +313,11 @@ impl Validator {
 
     /// V12.
     #[inline]
-    fn stacks(&mut self, event: &Event<'_>, task: TaskId, transition: &Transition<'_>) {
-        let id = |stack: Option<crate::stack::Stack<'_>>| stack.map(|stack| stack.id());
+    fn stacks(&mut self, event: &Event<'_>, task: TaskId) {
+        let Kind::Transition(transition) = event.kind() else {
+            return;
+        };
+        let id = |stack: Option<Stack<'_>>| stack.map(Stack::id);
         let (found, wanted) = (id(transition.stack), id(event.stack()));
         if found != wanted {
             self.findings.push(Finding::Stacks {
@@ -395,6 +400,35 @@ impl Validator {
             self.findings.push(Finding::NoText(place));
         }
     }
+}
+
+/// Whether the event is a change of state.
+#[inline]
+const fn is_transition(kind: EventKind) -> bool {
+    use EventKind as E;
+    matches!(
+        kind,
+        E::ProcStart
+            | E::ProcStop
+            | E::ProcSteal
+            | E::ProcStatus
+            | E::GoCreate
+            | E::GoCreateBlocked
+            | E::GoCreateSyscall
+            | E::GoStart
+            | E::GoStop
+            | E::GoBlock
+            | E::GoUnblock
+            | E::GoDestroy
+            | E::GoDestroySyscall
+            | E::GoSwitch
+            | E::GoSwitchDestroy
+            | E::GoSyscallBegin
+            | E::GoSyscallEnd
+            | E::GoSyscallEndBlocked
+            | E::GoStatus
+            | E::GoStatusStack
+    )
 }
 
 /// Whether names of the event may be missing.

@@ -2,14 +2,11 @@
 //!
 //! Owns the tables of tasks, procs and threads; [`validate`](super) feeds them. Tasks and procs obey the same rules, so there is one text for both.
 
+use super::slots::Slots;
 use super::violation::{AnyState, Finding};
 use crate::event::Resource;
 use crate::state::{ProcState, TaskState};
-use std::collections::HashMap;
-use std::collections::hash_map::Entry;
 use tachograph_wire::{ProcId, TaskId, ThreadId};
-
-type Map<K, V> = HashMap<K, V, foldhash::fast::FixedState>;
 
 /// A thread that runs nothing of a kind.
 const NOTHING: u64 = u64::MAX;
@@ -78,30 +75,17 @@ pub(super) struct Thread {
 
 /// All threads that ever ran something.
 #[derive(Debug, Default)]
-pub(super) struct Threads {
-    slots: Map<ThreadId, u32>,
-    all: Vec<Thread>,
-    last: Option<(ThreadId, u32)>,
-}
+pub(super) struct Threads(Slots<Thread>);
 
 impl Threads {
     #[inline]
-    fn slot(&mut self, thread: ThreadId) -> u32 {
-        if let Some((last, slot)) = self.last
-            && last == thread
-        {
-            return slot;
-        }
-        let all = &mut self.all;
-        let slot = *self.slots.entry(thread).or_insert_with(|| {
-            all.push(Thread {
-                task: NOTHING,
-                proc: NOTHING,
-            });
-            all.len() as u32 - 1
-        });
-        self.last = Some((thread, slot));
-        slot
+    fn place(&mut self, thread: ThreadId) -> u32 {
+        let nothing = Thread {
+            task: NOTHING,
+            proc: NOTHING,
+        };
+        let place = self.0.find(thread.0);
+        place.unwrap_or_else(|| self.0.insert(thread.0, nothing))
     }
 }
 
@@ -122,7 +106,7 @@ pub(super) struct Step<S> {
 /// The tasks, or the procs.
 #[derive(Debug)]
 pub(super) struct Table<S> {
-    known: Map<u64, Known<S>>,
+    known: Slots<Known<S>>,
     /// Highest id of those that ended and are forgotten.
     forgotten: Option<u64>,
 }
@@ -130,7 +114,7 @@ pub(super) struct Table<S> {
 impl<S> Default for Table<S> {
     fn default() -> Self {
         Self {
-            known: Map::default(),
+            known: Slots::default(),
             forgotten: None,
         }
     }
@@ -139,7 +123,7 @@ impl<S> Default for Table<S> {
 impl<S: State> Table<S> {
     /// Whether there is or may have been such a thing.
     pub fn has_seen(&self, id: u64) -> bool {
-        self.known.contains_key(&id) || self.forgotten.is_some_and(|forgotten| id <= forgotten)
+        self.known.has(id) || self.forgotten.is_some_and(|forgotten| id <= forgotten)
     }
 
     #[cfg(test)]
@@ -153,7 +137,7 @@ impl<S: State> Table<S> {
         let forgotten = &mut self.forgotten;
         self.known.retain(|id, known| {
             let ended = known.state == S::NOT_EXIST;
-            *forgotten = (*forgotten).max(ended.then_some(*id));
+            *forgotten = (*forgotten).max(ended.then_some(id));
             !ended
         });
     }
@@ -166,41 +150,37 @@ impl<S: State> Table<S> {
         threads: &mut Threads,
         on: Option<ThreadId>,
         keeps_ended: bool,
-        report: &mut impl FnMut(Finding),
+        report: &mut Vec<Finding>,
     ) {
-        let Step { id, from, to } = step;
-        let mut place = match self.known.entry(id) {
-            Entry::Occupied(place) => {
-                let wanted = place.get().state;
-                if wanted != from {
-                    report(old_state(step, wanted));
-                }
-                place
-            }
-            Entry::Vacant(place) => {
-                if from != S::UNDETERMINED && from != S::NOT_EXIST {
-                    report(Finding::FirstState {
-                        resource: S::resource(id),
-                        found: from.any(),
-                    });
-                }
-                place.insert_entry(Known {
-                    state: to,
-                    thread: NOWHERE,
-                })
-            }
+        let place = match self.known.find(step.id) {
+            Some(place) => place,
+            None => self.appears(step, report),
         };
-        let known = place.get_mut();
-        known.state = to;
-        if to.runs() {
+        let Some(known) = self.known.get_mut(place) else {
+            return;
+        };
+        if known.state != step.from {
+            report.push(old_state(step, known.state));
+        }
+        known.state = step.to;
+        if step.to.runs() {
             starts(known, step, threads, on, report);
-        } else if from.runs() {
+        } else if step.from.runs() {
             stops(known, step, threads, report);
         }
-        if to == S::NOT_EXIST && !keeps_ended {
-            self.forgotten = self.forgotten.max(Some(id));
-            place.remove();
+        if step.to == S::NOT_EXIST && !keeps_ended {
+            self.forgotten = self.forgotten.max(Some(step.id));
+            self.known.remove(place);
         }
+    }
+
+    fn appears(&mut self, step: Step<S>, report: &mut Vec<Finding>) -> u32 {
+        let (resource, found) = (S::resource(step.id), step.from.any());
+        if step.from != S::UNDETERMINED && step.from != S::NOT_EXIST {
+            report.push(Finding::FirstState { resource, found });
+        }
+        let (state, thread) = (step.from, NOWHERE);
+        self.known.insert(step.id, Known { state, thread })
     }
 }
 
@@ -219,23 +199,23 @@ fn starts<S: State>(
     step: Step<S>,
     threads: &mut Threads,
     on: Option<ThreadId>,
-    report: &mut impl FnMut(Finding),
+    report: &mut Vec<Finding>,
 ) {
     let resource = S::resource(step.id);
     let Some(on) = on else {
-        return report(Finding::RunsNowhere(resource));
+        return report.push(Finding::RunsNowhere(resource));
     };
-    let slot = threads.slot(on);
-    let Some(thread) = threads.all.get_mut(slot as usize) else {
+    let place = threads.place(on);
+    let Some(thread) = threads.0.get_mut(place) else {
         return;
     };
     let runs = S::on(thread);
     if *runs != NOTHING && *runs != step.id {
         let with = S::resource(*runs);
-        report(Finding::ThreadBusy { resource, with });
+        report.push(Finding::ThreadBusy { resource, with });
     }
     *runs = step.id;
-    known.thread = slot;
+    known.thread = place;
 }
 
 #[inline]
@@ -243,17 +223,17 @@ fn stops<S: State>(
     known: &mut Known<S>,
     step: Step<S>,
     threads: &mut Threads,
-    report: &mut impl FnMut(Finding),
+    report: &mut Vec<Finding>,
 ) {
     let resource = S::resource(step.id);
-    let slot = std::mem::replace(&mut known.thread, NOWHERE);
-    let Some(thread) = threads.all.get_mut(slot as usize) else {
-        return report(Finding::StopsNowhere(resource));
+    let place = std::mem::replace(&mut known.thread, NOWHERE);
+    let Some(thread) = threads.0.get_mut(place) else {
+        return report.push(Finding::StopsNowhere(resource));
     };
     let runs = S::on(thread);
     if *runs != step.id {
         let found = (*runs != NOTHING).then(|| S::resource(*runs));
-        report(Finding::StopsElsewhere { resource, found });
+        report.push(Finding::StopsElsewhere { resource, found });
     }
     *runs = NOTHING;
 }
