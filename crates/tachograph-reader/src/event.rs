@@ -364,10 +364,7 @@ impl<'a> Event<'a> {
             E::STWBegin | E::STWEnd => (RangeName::StopTheWorld(self.text(0)), own_task),
             E::GCSweepActive => (RangeName::GcSweep, Some(Resource::Proc(ProcId(first)))),
             E::GCSweepBegin | E::GCSweepEnd => (RangeName::GcSweep, own_proc),
-            E::GCMarkAssistActive => (
-                RangeName::GcMarkAssist,
-                Some(Resource::Task(TaskId(first))),
-            ),
+            E::GCMarkAssistActive => (RangeName::GcMarkAssist, Some(Resource::Task(TaskId(first)))),
             E::GCMarkAssistBegin | E::GCMarkAssistEnd => (RangeName::GcMarkAssist, own_task),
             _ => (RangeName::GcMark, None),
         };
@@ -397,14 +394,11 @@ impl<'a> Event<'a> {
     fn transition(&self, kind: EventKind) -> Transition<'a> {
         use EventKind as E;
         let change = self.change(kind);
-        let (reason, stack) = match kind {
-            E::GoStop | E::GoBlock => (self.text(0), self.stack()),
-            E::GoSyscallBegin | E::GoStatus | E::GoStatusStack => (Text::EMPTY, self.stack()),
-            E::GoCreate | E::GoCreateBlocked => {
-                (Text::EMPTY, self.stack_of(kind, ArgKind::NewStack))
-            }
-            _ => (Text::EMPTY, None),
+        let reason = match kind {
+            E::GoStop | E::GoBlock => self.text(0),
+            _ => Text::EMPTY,
         };
+        let stack = own_stack(kind).and_then(|which| self.stack_of(kind, which));
         Transition {
             change,
             reason,
@@ -447,6 +441,17 @@ impl<'a> Event<'a> {
         }
     }
 
+    /// Ids of the stack of what changes and of the event's, of a transition; without a look at the tables.
+    #[inline]
+    pub(crate) fn stack_ids(&self, kind: EventKind) -> (StackId, StackId) {
+        let id = |which| {
+            let position = stack_position(kind, which)?;
+            self.record.args.get(position).copied().map(StackId)
+        };
+        let own = own_stack(kind).and_then(id).unwrap_or(StackId::NONE);
+        (own, id(ArgKind::Stack).unwrap_or(StackId::NONE))
+    }
+
     fn stack_of(&self, kind: EventKind, which: ArgKind) -> Option<Stack<'a>> {
         let position = stack_position(kind, which)?;
         let id = StackId(*self.record.args.get(position)?);
@@ -477,6 +482,19 @@ impl fmt::Debug for Event<'_> {
             .field("kind", &self.kind())
             .field("stack", &self.stack())
             .finish()
+    }
+}
+
+/// Which stack of a transition is that of what changes.
+#[inline]
+const fn own_stack(kind: EventKind) -> Option<ArgKind> {
+    use EventKind as E;
+    match kind {
+        E::GoStop | E::GoBlock | E::GoSyscallBegin | E::GoStatus | E::GoStatusStack => {
+            Some(ArgKind::Stack)
+        }
+        E::GoCreate | E::GoCreateBlocked => Some(ArgKind::NewStack),
+        _ => None,
     }
 }
 

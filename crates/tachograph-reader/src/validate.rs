@@ -36,7 +36,6 @@ mod tests;
 
 use crate::event::{Change, Event, Kind, Label, MetricName, Range, UserTask};
 use crate::generation::Generation;
-use crate::stack::Stack;
 use crate::state::{ProcState, TaskState};
 use crate::sync::{Clock, Sync};
 use crate::text::Text;
@@ -138,15 +137,21 @@ impl Validator {
     ///
     /// # Errors
     /// All that is wrong with it. The events after it can be checked nevertheless, but one fault may lead to others.
-    #[inline(never)]
+    #[inline]
     pub fn event(&mut self, event: &Event<'_>) -> Result<(), Violations> {
         self.time(event.time());
-        if !self.bad_stacks.is_empty() {
-            self.stack(event.stack().map(|stack| stack.id()));
+        if !self.bad_stacks.is_empty()
+            && let Some(stack) = event.stack()
+        {
+            self.stack(stack.id());
         }
         match event.wire_kind() {
-            Some(kind) if is_transition(kind) => self.transition(event, event.change(kind)),
-            _ => self.other(event),
+            Some(kind) => match MATTERS[usize::from(kind.code())] {
+                Matter::State => self.transition(event, kind),
+                Matter::Nothing => {}
+                Matter::Other => self.other(event),
+            },
+            None => self.other(event),
         }
         if self.findings.is_empty() {
             return Ok(());
@@ -200,8 +205,7 @@ impl Validator {
 
     /// V2, in a generation with bad stacks.
     #[cold]
-    fn stack(&mut self, id: Option<StackId>) {
-        let Some(id) = id else { return };
+    fn stack(&mut self, id: StackId) {
         let first = self.bad_stacks.partition_point(|(bad, _)| *bad < id);
         let all = self.bad_stacks.iter().skip(first);
         let of_stack = all.take_while(|(bad, _)| *bad == id);
@@ -261,14 +265,14 @@ impl Validator {
     }
 
     #[inline]
-    fn transition(&mut self, event: &Event<'_>, change: Change) {
-        if !self.bad_stacks.is_empty()
-            && let Kind::Transition(transition) = event.kind()
-            && transition.stack != event.stack()
-        {
-            self.stack(transition.stack.map(|stack| stack.id()));
+    fn transition(&mut self, event: &Event<'_>, kind: EventKind) {
+        if !self.bad_stacks.is_empty() {
+            let (own, of_event) = event.stack_ids(kind);
+            if own != of_event {
+                self.stack(own);
+            }
         }
-        match change {
+        match event.change(kind) {
             Change::Task { id, from, to } => {
                 let step = Step { id: id.0, from, to };
                 self.states(step);
@@ -277,7 +281,7 @@ impl Validator {
                 self.tasks
                     .step(step, &mut self.threads, event.thread(), keeps_ended, report);
                 if from.is_executing() && !to.is_executing() {
-                    self.stacks(event, id);
+                    self.stacks(id, event.stack_ids(kind));
                 }
             }
             Change::Proc { id, from, to } => {
@@ -313,18 +317,14 @@ impl Validator {
 
     /// V12.
     #[inline]
-    fn stacks(&mut self, event: &Event<'_>, task: TaskId) {
-        let Kind::Transition(transition) = event.kind() else {
-            return;
-        };
-        let id = |stack: Option<Stack<'_>>| stack.map(Stack::id);
-        let (found, wanted) = (id(transition.stack), id(event.stack()));
+    fn stacks(&mut self, task: TaskId, (found, wanted): (StackId, StackId)) {
         if found != wanted {
-            self.findings.push(Finding::Stacks {
+            let finding = Finding::Stacks {
                 task,
                 found,
                 wanted,
-            });
+            };
+            self.findings.push(finding);
         }
     }
 
@@ -402,33 +402,39 @@ impl Validator {
     }
 }
 
-/// Whether the event is a change of state.
-#[inline]
-const fn is_transition(kind: EventKind) -> bool {
+/// What there is to check of an event.
+#[derive(Clone, Copy)]
+enum Matter {
+    State,
+    /// Metrics: V5 is above. Samples: their context may be anything. Experiments: nobody understands them.
+    Nothing,
+    Other,
+}
+
+static MATTERS: [Matter; 256] = {
+    let mut table = [Matter::Other; 256];
+    let mut i = 0;
+    while i < EventKind::ALL.len() {
+        let kind = EventKind::ALL[i];
+        table[kind.code() as usize] = matter(kind);
+        i += 1;
+    }
+    table
+};
+
+const fn matter(kind: EventKind) -> Matter {
     use EventKind as E;
-    matches!(
-        kind,
-        E::ProcStart
-            | E::ProcStop
-            | E::ProcSteal
-            | E::ProcStatus
-            | E::GoCreate
-            | E::GoCreateBlocked
-            | E::GoCreateSyscall
-            | E::GoStart
-            | E::GoStop
-            | E::GoBlock
-            | E::GoUnblock
-            | E::GoDestroy
-            | E::GoDestroySyscall
-            | E::GoSwitch
-            | E::GoSwitchDestroy
-            | E::GoSyscallBegin
-            | E::GoSyscallEnd
-            | E::GoSyscallEndBlocked
-            | E::GoStatus
-            | E::GoStatusStack
-    )
+    match kind {
+        E::ProcStart | E::ProcStop | E::ProcSteal | E::ProcStatus => Matter::State,
+        E::GoCreate | E::GoCreateBlocked | E::GoCreateSyscall => Matter::State,
+        E::GoStart | E::GoStop | E::GoBlock | E::GoUnblock => Matter::State,
+        E::GoDestroy | E::GoDestroySyscall | E::GoSwitch | E::GoSwitchDestroy => Matter::State,
+        E::GoSyscallBegin | E::GoSyscallEnd | E::GoSyscallEndBlocked => Matter::State,
+        E::GoStatus | E::GoStatusStack => Matter::State,
+        E::ProcsChange | E::HeapAlloc | E::HeapGoal | E::CPUSample => Matter::Nothing,
+        kind if kind.is_experimental() => Matter::Nothing,
+        _ => Matter::Other,
+    }
 }
 
 /// Whether names of the event may be missing.

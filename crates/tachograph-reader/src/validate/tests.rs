@@ -369,8 +369,8 @@ fn v12_refuses_tasks_that_leave_with_another_stack() {
     (event.args[1], event.args[2]) = (1, 2);
     let stacks = Finding::Stacks {
         task: TaskId(2),
-        found: Some(StackId(1)),
-        wanted: Some(StackId(2)),
+        found: StackId(1),
+        wanted: StackId(2),
     };
     assert_eq!(bench.feed(event), [stacks]);
 }

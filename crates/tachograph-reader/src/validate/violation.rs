@@ -202,9 +202,9 @@ pub enum Finding {
         /// The task.
         task: TaskId,
         /// Its stack.
-        found: Option<StackId>,
+        found: StackId,
         /// That of the event.
-        wanted: Option<StackId>,
+        wanted: StackId,
     },
     /// A range begins that is going on.
     RangeGoesOn {
@@ -360,10 +360,6 @@ fn or_none(resource: Option<Resource>, none: &str) -> String {
     resource.map_or_else(|| none.to_owned(), |resource| The(resource).to_string())
 }
 
-fn stack(id: Option<StackId>) -> String {
-    id.map_or_else(|| "no stack".to_owned(), |id| format!("stack {id}"))
-}
-
 impl fmt::Display for Finding {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -461,9 +457,7 @@ impl fmt::Display for Finding {
                 wanted,
             } => write!(
                 f,
-                "task {task} leaves its thread with {}, wanted the event's, {}",
-                stack(*found),
-                stack(*wanted)
+                "task {task} leaves its thread with stack {found}, wanted the event's, {wanted}"
             ),
             Self::RangeGoesOn { range, scope } => write!(
                 f,
