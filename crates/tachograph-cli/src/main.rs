@@ -1,9 +1,11 @@
-//! The `tacho` command: records a demonstration, counts what is in a trace.
+//! The `tacho` command: checks, prints and counts what is in a trace, records a demonstration.
 //!
 //! Owns the command line and the exit code. Each subcommand is a room of its own, named after it.
 #![forbid(unsafe_code)]
 
 mod demo;
+mod dump;
+mod input;
 mod outcome;
 mod progress;
 mod stats;
@@ -26,12 +28,14 @@ struct Cli {
 
 #[derive(Subcommand)]
 enum Command {
+    Dump(dump::Args),
     Demo(demo::Args),
     Stats(stats::Args),
 }
 
 fn main() -> ExitCode {
     let result = match Cli::parse().command {
+        Command::Dump(args) => dump::run(&args),
         Command::Demo(args) => demo::run(args),
         Command::Stats(args) => stats::run(&args),
     };

@@ -11,6 +11,15 @@ const PATIENCE: Duration = Duration::from_secs(1);
 /// Redraws per second.
 const REDRAW_HZ: u8 = 8;
 
+/// Whether to show how far a command has come.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Bar {
+    /// If it takes long.
+    Shown,
+    /// Never: the terminal is busy with the output.
+    Hidden,
+}
+
 /// A bar over bytes.
 pub struct Progress {
     started: Instant,
@@ -29,6 +38,12 @@ impl Progress {
             wanted: std::io::stderr().is_terminal(),
             bar: None,
         }
+    }
+
+    /// The same, or one that stays hidden.
+    pub fn if_shown(mut self, bar: Bar) -> Self {
+        self.wanted &= bar == Bar::Shown;
+        self
     }
 
     /// So many bytes are done.

@@ -1,0 +1,141 @@
+//! `tacho dump`: prints the events of a trace.
+//!
+//! Owns the arguments and the way from the file to stdout. Each form is a room of its own; `filter` leaves out what isn't asked for.
+
+mod filter;
+mod go;
+mod number;
+mod stacks;
+mod wall;
+
+use crate::input::{self, Input, Trouble};
+use crate::outcome::Outcome;
+use crate::progress::Bar;
+use filter::{Filter, Verdict};
+use std::io::{self, IsTerminal, Write};
+use std::path::Path;
+use tachograph_reader::{End, Event, Options, ReadError, Reader};
+use tachograph_text::write::DumpError;
+use tachograph_text::{WireReader, write_wire};
+
+/// Lines are handed on when so many bytes have come together.
+const CHUNK_BYTES: usize = 256 << 10;
+
+/// Prints the events of a trace, in order.
+///
+/// A trace that breaks off or is broken is printed up to there, the error goes to stderr, and the exit status is 1.
+#[derive(clap::Args, Clone, Debug)]
+pub struct Args {
+    #[command(flatten)]
+    file: input::One,
+    /// How to print.
+    #[arg(long, value_enum, default_value_t = Layout::Go)]
+    format: Layout,
+    #[command(flatten)]
+    filter: filter::Args,
+}
+
+/// Forms of output.
+#[derive(clap::ValueEnum, Clone, Copy, PartialEq, Eq, Debug)]
+enum Layout {
+    /// What `go tool trace -d=parsed` prints.
+    Go,
+    /// What `go tool trace -d=wire` prints: the records of the file as they stand there.
+    Wire,
+}
+
+/// A form of output.
+trait Form {
+    /// Appends the lines of an event.
+    fn write(&mut self, event: &Event<'_>, out: &mut Vec<u8>);
+}
+
+/// Why there are no more lines.
+enum Over {
+    /// There is nothing more to print.
+    Done,
+    /// The trace is broken or cut off.
+    Broken(String),
+}
+
+/// Runs the subcommand.
+pub fn run(args: &Args) -> anyhow::Result<Outcome> {
+    if args.format == Layout::Wire && args.filter.is_anything() {
+        anyhow::bail!("--from, --to and --kind are for events; --format wire prints records of the file, which have no order. Leave them out, or take another --format");
+    }
+    let path = &args.file.path;
+    let bar = if io::stdout().is_terminal() { Bar::Hidden } else { Bar::Shown };
+    let input = Input::open(path, bar)?;
+    let trouble = input.trouble();
+    let filter = Filter::new(args.filter.clone());
+    let over = match args.format {
+        Layout::Wire => wire(input),
+        Layout::Go => print(input, false, filter, go::Go::new()),
+    };
+    finish(over?, path, &trouble)
+}
+
+fn finish(over: Over, path: &Path, trouble: &Trouble) -> anyhow::Result<Outcome> {
+    trouble.refuse_io(path)?;
+    let why = match (over, trouble.content()) {
+        (Over::Done, None) => return Ok(Outcome::Fine),
+        (_, Some(why)) | (Over::Broken(why), None) => why,
+    };
+    eprintln!("tacho: {}: {why}", path.display());
+    Ok(Outcome::InvalidTrace)
+}
+
+fn wire(input: Input) -> anyhow::Result<Over> {
+    let trace = match WireReader::new(input) {
+        Ok(trace) => trace,
+        Err(error) => return Ok(Over::Broken(error.to_string())),
+    };
+    match write_wire(trace, io::stdout().lock()) {
+        Ok(()) => Ok(Over::Done),
+        Err(DumpError::Output(error)) => Err(error.into()),
+        Err(error) => Ok(Over::Broken(error.to_string())),
+    }
+}
+
+fn print(
+    input: Input,
+    keep_incomplete: bool,
+    mut filter: Filter,
+    mut form: impl Form,
+) -> anyhow::Result<Over> {
+    let mut options = Options::default();
+    options.keep_incomplete = keep_incomplete;
+    let mut reader = match Reader::with_options(input, options) {
+        Ok(reader) => reader,
+        Err(error) => return Ok(Over::Broken(error.to_string())),
+    };
+    let mut stdout = io::stdout().lock();
+    let mut lines = Vec::with_capacity(CHUNK_BYTES + CHUNK_BYTES / 4);
+    let result = loop {
+        match reader.next_event() {
+            Ok(Some(event)) => match filter.of(&event) {
+                Verdict::Take => form.write(&event, &mut lines),
+                Verdict::Leave => continue,
+                Verdict::Over => break Ok(false),
+            },
+            Ok(None) => break Ok(true),
+            Err(error) => break Err(error),
+        }
+        if lines.len() >= CHUNK_BYTES {
+            stdout.write_all(&lines)?;
+            lines.clear();
+        }
+    };
+    stdout.write_all(&lines)?;
+    stdout.flush()?;
+    Ok(over(result, reader.end()))
+}
+
+/// What is to be said about the end; nothing, if it was not read.
+fn over(result: Result<bool, ReadError>, end: Option<&End>) -> Over {
+    match (result, end) {
+        (Err(error), _) => Over::Broken(error.to_string()),
+        (Ok(true), Some(End::Truncated(lost))) => Over::Broken(lost.to_string()),
+        (Ok(_), _) => Over::Done,
+    }
+}
