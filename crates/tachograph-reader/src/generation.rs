@@ -241,7 +241,7 @@ impl<T> Table<T> {
     /// Whether the id may be referred to: 0 always may.
     #[inline]
     pub fn has(&self, id: u64) -> bool {
-        id == 0 || self.ids.get(id).is_some()
+        self.ids.has(id)
     }
 }
 

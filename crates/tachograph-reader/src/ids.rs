@@ -18,6 +18,8 @@ pub(crate) struct Ids {
     /// The lowest id, at index 0.
     base: u64,
     dense: Vec<u32>,
+    /// All ids from 1 to here are defined, as far as the array goes.
+    solid: u64,
     sparse: HashMap<u64, u32, foldhash::fast::FixedState>,
 }
 
@@ -29,6 +31,7 @@ impl Ids {
     pub fn rebuild(&mut self, ids: impl ExactSizeIterator<Item = u64> + Clone) -> Result<(), usize> {
         self.dense.clear();
         self.sparse.clear();
+        self.solid = 0;
         let count = ids.len() as u64;
         let (low, high) = ids.clone().fold((u64::MAX, 0), |(low, high), id| {
             (low.min(id), high.max(id))
@@ -50,7 +53,17 @@ impl Ids {
                 return Err(entry);
             }
         }
+        if low == 1 {
+            let gap = self.dense.iter().position(|entry| *entry == EMPTY);
+            self.solid = gap.unwrap_or(self.dense.len()) as u64;
+        }
         Ok(())
+    }
+
+    /// Whether the id is 0 or defined.
+    #[inline]
+    pub fn has(&self, id: u64) -> bool {
+        id <= self.solid || self.get(id).is_some()
     }
 
     /// The entry with this id.
@@ -80,15 +93,20 @@ mod tests {
         for ids in [
             &[1, 2, 3][..],
             &[7],
+            &[1, 2, 3, 5, 6],
             &[u64::MAX, 1, 2_000_000_000_000_000_000],
             &[u64::MAX - 1, u64::MAX],
         ] {
             let table = table(ids).unwrap();
             for (entry, id) in ids.iter().enumerate() {
                 assert_eq!(table.get(*id), Some(entry));
+                assert!(table.has(*id));
             }
-            for id in [0, 4, 8, u64::MAX - 2] {
+            assert!(table.has(0));
+            assert_eq!(table.get(0), None);
+            for id in [4, 8, u64::MAX - 2] {
                 assert_eq!(table.get(id), None, "{id} in {ids:?}");
+                assert!(!table.has(id));
             }
         }
     }

@@ -197,7 +197,7 @@ fn v2_refuses_frames_that_lack_something_but_for_the_leaf() {
     };
     let region = |stack| started(&[(E::UserRegionBegin, stack)]).findings();
     assert_eq!(region(&[0, 1, 2]), []);
-    assert_eq!(region(&[0, 1, 3]), [lacks.clone()]);
+    assert_eq!(region(&[0, 1, 3]), std::slice::from_ref(&lacks));
     // The stack of a new task is not the event's.
     let created = started(&[(E::GoCreate, &[2, 3, 1])]).findings();
     assert_eq!(created, [lacks]);
