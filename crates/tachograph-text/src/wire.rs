@@ -362,7 +362,7 @@ mod tests {
         assert_eq!(seen.len(), 3);
         assert_eq!(
             error.unwrap().to_string(),
-            "byte 0x24: truncated: the bytes end within an item"
+            "byte 0x24: truncated: the bytes end within an item, wanted all of it"
         );
     }
 
