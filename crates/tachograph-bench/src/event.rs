@@ -5,7 +5,7 @@
 
 #[cfg(feature = "peers")]
 mod dial9;
-mod go;
+pub mod go;
 mod ours;
 pub mod reference;
 

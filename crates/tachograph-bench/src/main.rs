@@ -1,4 +1,4 @@
-//! Side-by-side measurements of the recorder; `docs/PERFORMANCE.md` says what they showed.
+//! Side-by-side measurements of the recorder and the reader; `docs/PERFORMANCE.md` says what they showed.
 //!
 //! Owns the command line and the exit code: 0 fine (a missed goal is printed, not an error: machines differ), 1 a judged run failed,
 //! 2 usage or IO. Each subcommand is a room of its own, named after it.
@@ -8,6 +8,7 @@ mod event;
 mod failure;
 mod machine;
 mod measure;
+mod read;
 mod sample;
 mod sink;
 mod soak;
@@ -25,7 +26,10 @@ usage: tachograph-bench COMMAND [OPTION VALUE]..
   event   [--rounds N]     cost of one event: ours, the reference loop, dial9 (feature `peers`), Go (on the PATH)
   sample  [--rounds N]     handler time of one CPU sample beyond signal delivery; pprof-rs (feature `peers`)
   threads [--rounds N]     events per second and CPU time per event from 1 to 16 threads
-  soak    [--seconds N]    memory at full event rate; fails when it grows";
+  soak    [--seconds N]    memory at full event rate; fails when it grows
+  read    [--rounds N] [--parsed FILE] FILE..
+                           reading traces: ours, Go (on the PATH); --parsed: their texts of all events, once
+  read    --make DIR       makes two big traces (needs Go)";
 
 fn main() -> ExitCode {
     match run() {
@@ -40,6 +44,9 @@ fn main() -> ExitCode {
 fn run() -> Result<(), Failure> {
     let mut words = std::env::args().skip(1);
     let command = words.next().unwrap_or_default();
+    if command == "read" {
+        return read::run(words);
+    }
     let args = Args::parse(words)?;
     match command.as_str() {
         "event" => event::run(&args),

@@ -1,6 +1,8 @@
-//! What is asked of processor and kernel: counters, CPU clocks, signals to oneself. A room with unsafe code.
+//! What is asked of processor and kernel: counters, CPU clocks, signals to oneself, cores, allocations. A room with unsafe code.
 
+use std::alloc::{GlobalAlloc, Layout, System};
 use std::io;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 /// A counter that runs evenly: the time stamp counter, nanoseconds where there is none.
 #[cfg(target_arch = "x86_64")]
@@ -26,6 +28,11 @@ pub fn monotonic_ns() -> u64 {
 /// CPU time of the calling thread in nanoseconds.
 pub fn thread_cpu_ns() -> u64 {
     clock_ns(libc::CLOCK_THREAD_CPUTIME_ID)
+}
+
+/// CPU time of the process, all threads, in nanoseconds.
+pub fn process_cpu_ns() -> u64 {
+    clock_ns(libc::CLOCK_PROCESS_CPUTIME_ID)
 }
 
 #[inline(always)]
@@ -164,5 +171,69 @@ fn ok(result: libc::c_int) -> io::Result<()> {
     match result {
         0 => Ok(()),
         _ => Err(io::Error::last_os_error()),
+    }
+}
+
+/// Most memory that the process ever had in RAM, in bytes.
+pub fn most_resident_bytes() -> io::Result<u64> {
+    let text = std::fs::read_to_string("/proc/self/status")?;
+    let line = text.lines().find_map(|line| line.strip_prefix("VmHWM:"));
+    let kilobytes = line
+        .and_then(|rest| rest.split_whitespace().next())
+        .and_then(|word| word.parse::<u64>().ok());
+    let kilobytes =
+        kilobytes.ok_or_else(|| io::Error::other("/proc/self/status: wanted a VmHWM"))?;
+    Ok(kilobytes << 10)
+}
+
+/// Binds the process, which must have one thread, to its first `count` cores.
+pub fn bind_to_cores(count: usize) -> io::Result<()> {
+    // SAFETY: all-zero is an empty set, and `CPU_SET` ignores cores beyond its end.
+    let set = unsafe {
+        let mut set: libc::cpu_set_t = std::mem::zeroed();
+        (0..count).for_each(|core| libc::CPU_SET(core, &mut set));
+        set
+    };
+    // SAFETY: `set` is a valid set of the stated size; 0 is the calling thread.
+    ok(unsafe { libc::sched_setaffinity(0, size_of_val(&set), &set) })
+}
+
+/// Calls of the allocator since the process began, those that give memory back left out.
+pub fn allocations() -> u64 {
+    ALLOCATIONS.load(Ordering::Relaxed)
+}
+
+// Relaxed: a count that nothing is read by.
+static ALLOCATIONS: AtomicU64 = AtomicU64::new(0);
+
+#[global_allocator]
+static ALLOCATOR: Counting = Counting;
+
+/// The system's allocator, counted.
+struct Counting;
+
+// SAFETY: every call is passed on to the system's allocator as it is.
+unsafe impl GlobalAlloc for Counting {
+    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
+        ALLOCATIONS.fetch_add(1, Ordering::Relaxed);
+        // SAFETY: what the caller owes is what is owed here.
+        unsafe { System.alloc(layout) }
+    }
+
+    unsafe fn alloc_zeroed(&self, layout: Layout) -> *mut u8 {
+        ALLOCATIONS.fetch_add(1, Ordering::Relaxed);
+        // SAFETY: as in `alloc`.
+        unsafe { System.alloc_zeroed(layout) }
+    }
+
+    unsafe fn realloc(&self, pointer: *mut u8, layout: Layout, size: usize) -> *mut u8 {
+        ALLOCATIONS.fetch_add(1, Ordering::Relaxed);
+        // SAFETY: as in `alloc`.
+        unsafe { System.realloc(pointer, layout, size) }
+    }
+
+    unsafe fn dealloc(&self, pointer: *mut u8, layout: Layout) {
+        // SAFETY: as in `alloc`.
+        unsafe { System.dealloc(pointer, layout) }
     }
 }

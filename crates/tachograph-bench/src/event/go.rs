@@ -24,7 +24,8 @@ pub fn measure() -> Result<Option<Vec<Row>>, Failure> {
     rows.map(Some)
 }
 
-fn version() -> Result<Option<String>, Failure> {
+/// What `go version` says; `None` without Go.
+pub fn version() -> Result<Option<String>, Failure> {
     match Command::new("go").arg("version").output() {
         Ok(output) => Ok(Some(
             String::from_utf8_lossy(&output.stdout).trim().to_owned(),
@@ -46,7 +47,8 @@ fn build_and_run(folder: &Path) -> Result<Vec<Row>, Failure> {
     text.lines().map(row).collect()
 }
 
-fn output(command: &mut Command, doing: &str) -> Result<String, Failure> {
+/// What `command` prints; its complaint as an error.
+pub fn output(command: &mut Command, doing: &str) -> Result<String, Failure> {
     let output = command.output().map_err(Failure::io(doing))?;
     if !output.status.success() {
         let complaint = String::from_utf8_lossy(&output.stderr).into_owned();

@@ -1,0 +1,201 @@
+//! The table of one file: a line a measurement, then the goals.
+
+use std::path::Path;
+
+use super::job::Job;
+use super::process::{Cores, Outcome};
+use crate::measure::Series;
+
+/// One measurement, all rounds.
+#[derive(Debug)]
+pub struct Line {
+    /// Ours; Go's if `None`.
+    pub job: Option<Job>,
+    /// On which cores.
+    pub cores: Cores,
+    bytes: u64,
+    ns: Series,
+    cpu_ns: Series,
+    last: Option<Outcome>,
+    most_resident_bytes: u64,
+}
+
+const EVENTS_PER_SECOND: f64 = 25e6;
+const TIMES_GO: f64 = 4.0;
+const TIMES_ONE_CORE: f64 = 1.6;
+const ALLOCATIONS_PER_EVENT: f64 = 0.001;
+const MIB: f64 = (1 << 20) as f64;
+/// For the HTTP trace of 71 MB.
+const RESIDENT_BYTES: f64 = 64.0 * MIB;
+
+impl Line {
+    /// Without rounds yet.
+    pub fn new(job: Option<Job>, cores: Cores, bytes: u64) -> Self {
+        Self {
+            job,
+            cores,
+            bytes,
+            ns: Series::default(),
+            cpu_ns: Series::default(),
+            last: None,
+            most_resident_bytes: 0,
+        }
+    }
+
+    /// Adds the outcome of a round.
+    pub fn add(&mut self, outcome: Outcome) {
+        self.ns.push(outcome.ns as f64);
+        self.cpu_ns.push(outcome.cpu_ns as f64);
+        self.most_resident_bytes = self.most_resident_bytes.max(outcome.most_resident_bytes);
+        self.last = Some(outcome);
+    }
+
+    fn name(&self) -> String {
+        let name = self.job.map_or("Go: ReadEvent", Job::name);
+        match self.cores {
+            Cores::One => name.to_owned(),
+            Cores::Two => format!("{name}, 2 cores"),
+        }
+    }
+
+    fn events(&self) -> Option<f64> {
+        let events = self.last?.events;
+        (events > 0).then_some(events as f64)
+    }
+
+    fn events_per_second(&self) -> Option<f64> {
+        Some(self.events()? / self.ns.median()? * 1e9)
+    }
+
+    fn allocations_per_event(&self) -> Option<f64> {
+        Some(self.last?.allocations as f64 / self.events()?)
+    }
+
+    fn print(&self, go: Option<&Self>) {
+        let ns = self.ns.median().unwrap_or(f64::NAN);
+        println!(
+            "{:34} {:>9.1} {:>9.1} {:>10} {:>9.1} {:>9} {:>13} {:>9.1} {:>6} {:>10}",
+            self.name(),
+            ns / 1e6,
+            self.cpu_ns.median().unwrap_or(f64::NAN) / 1e6,
+            cell(self.events_per_second().map(|value| value / 1e6), 1),
+            self.bytes as f64 / ns * 1e3,
+            cell(self.events().map(|events| ns / events), 1),
+            cell(self.allocations_per_event(), 5),
+            self.most_resident_bytes as f64 / MIB,
+            cell(go.and_then(|go| self.times(go)), 2),
+            cell(go.and_then(|go| self.cpu_times(go)), 2),
+        );
+    }
+
+    /// How many times as fast as `other`, the median over the rounds; for lines that count the same events.
+    fn times(&self, other: &Self) -> Option<f64> {
+        self.events()?;
+        other.ns.median_with(&self.ns, |other, own| other / own)
+    }
+
+    /// The same for CPU time, which says more on a machine that is busy.
+    fn cpu_times(&self, other: &Self) -> Option<f64> {
+        self.events()?;
+        other
+            .cpu_ns
+            .median_with(&self.cpu_ns, |other, own| other / own)
+    }
+}
+
+fn cell(value: Option<f64>, digits: usize) -> String {
+    value.map_or("-".to_owned(), |value| format!("{value:.digits$}"))
+}
+
+/// Prints the table and the verdicts.
+pub fn print(file: &Path, lines: &[Line]) {
+    let find = |job: Option<Job>, cores| {
+        let mut all = lines.iter();
+        all.find(|line| line.job == job && line.cores == cores)
+    };
+    let bytes = lines.first().map_or(0, |line| line.bytes);
+    let events = find(Some(Job::Ordered), Cores::One).and_then(Line::events);
+    println!(
+        "{}: {:.1} MB, {} ordered events",
+        file.display(),
+        bytes as f64 / 1e6,
+        cell(events, 0)
+    );
+    println!(
+        "{:34} {:>9} {:>9} {:>10} {:>9} {:>9} {:>13} {:>9} {:>6} {:>10}",
+        "what",
+        "ms",
+        "CPU ms",
+        "M events/s",
+        "MB/s",
+        "ns/event",
+        "allocs/event",
+        "peak MiB",
+        "x Go",
+        "x Go (CPU)"
+    );
+    let go = find(None, Cores::One);
+    for line in lines {
+        line.print(go);
+    }
+    if let Some(one) = find(Some(Job::Validated), Cores::One) {
+        let two = find(Some(Job::AheadValidated), Cores::Two);
+        judge(one, two, go);
+    }
+    differing(lines);
+}
+
+fn judge(one: &Line, two: Option<&Line>, go: Option<&Line>) {
+    let at_least = |text: &str, found: Option<f64>, least: f64| {
+        verdict(text, found, found.is_some_and(|found| found >= least));
+    };
+    let at_most = |text: &str, found: Option<f64>, most: f64| {
+        verdict(text, found, found.is_some_and(|found| found <= most));
+    };
+    let rate = one.events_per_second().map(|rate| rate / 1e6);
+    at_least(
+        "M ordered, validated events/s on one core, at least 25",
+        rate,
+        EVENTS_PER_SECOND / 1e6,
+    );
+    if let Some(go) = go {
+        at_least("times Go's ReadEvent, at least 4", one.times(go), TIMES_GO);
+    }
+    if let Some(two) = two {
+        at_least(
+            "times one core with two, at least 1.6",
+            two.times(one),
+            TIMES_ONE_CORE,
+        );
+    }
+    at_most(
+        "allocations per event, none (at most 0.001)",
+        one.allocations_per_event(),
+        ALLOCATIONS_PER_EVENT,
+    );
+    let resident = one.most_resident_bytes as f64;
+    at_most(
+        "MiB at most, 64 for the HTTP trace of 71 MB",
+        Some(resident / MIB),
+        RESIDENT_BYTES / MIB,
+    );
+}
+
+fn verdict(text: &str, found: Option<f64>, good: bool) {
+    let verdict = if good { "met" } else { "MISSED" };
+    println!("goal: {text}: {}, {verdict}", cell(found, 4));
+}
+
+/// All that order must have read the same.
+fn differing(lines: &[Line]) {
+    let ordered = lines.iter().filter(|line| {
+        let job = line.job;
+        job != Some(Job::Decode) && job != Some(Job::Index)
+    });
+    let counts: Vec<_> = ordered.filter_map(Line::events).collect();
+    if counts.windows(2).any(|pair| pair[0] != pair[1]) {
+        println!(
+            "DO NOT USE THESE FIGURES: the readers found different numbers of events: {counts:?}"
+        );
+    }
+}
