@@ -95,16 +95,24 @@ pub fn decode(bytes: &[u8]) -> Result<(u64, usize), VarintError> {
 
 /// Reads the number at `at` and moves `at` behind it; `None`, with `at` unmoved, for what [`decode`] has an error for.
 ///
-/// For loops over many numbers: up to eight bytes are taken at once, without a branch on the length, which no processor can guess.
+/// For loops over many numbers: one byte is the rule, and up to eight are taken at once, without a
+/// branch on the length, which no processor can guess.
 #[inline]
 #[must_use]
 pub fn decode_at(bytes: &[u8], at: &mut usize) -> Option<u64> {
-    const MORE: u64 = 0x8080_8080_8080_8080;
-    let rest = bytes.get(*at..)?;
-    if let [byte @ ..0x80, ..] = *rest {
+    let byte = *bytes.get(*at)?;
+    if byte < 0x80 {
         *at += 1;
         return Some(u64::from(byte));
     }
+    decode_wide(bytes, at)
+}
+
+/// The same for numbers of several bytes.
+#[inline]
+fn decode_wide(bytes: &[u8], at: &mut usize) -> Option<u64> {
+    const MORE: u64 = 0x8080_8080_8080_8080;
+    let rest = bytes.get(*at..)?;
     if let Some(chunk) = rest.first_chunk::<8>() {
         let word = u64::from_le_bytes(*chunk);
         let ends = !word & MORE;
