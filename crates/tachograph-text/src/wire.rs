@@ -41,6 +41,7 @@ pub struct WireItem<'a> {
     /// What follows the numbers.
     pub trailer: ItemTrailer<'a>,
     args: [u64; MAX_ARGS],
+    arg_count: usize,
 }
 
 /// What follows the numbers of an item.
@@ -56,10 +57,10 @@ pub enum ItemTrailer<'a> {
 
 impl WireItem<'_> {
     /// The numbers, in the order of the event table; including the delta where there is one.
+    #[inline]
     #[must_use]
     pub fn args(&self) -> &[u64] {
-        let len = self.kind.spec().args.len();
-        self.args.get(..len).unwrap_or_default()
+        self.args.get(..self.arg_count).unwrap_or_default()
     }
 }
 
@@ -91,6 +92,7 @@ impl Iterator for WireFrames<'_> {
 pub struct WireReader<R> {
     source: R,
     version: Version,
+    table: Box<Table>,
     buffer: Vec<u8>,
     /// What has been read and not yet handed out is `buffer[start..end]`.
     start: usize,
@@ -110,6 +112,7 @@ impl<R: Read> WireReader<R> {
         let mut reader = Self {
             source,
             version: Version::Go126,
+            table: table(Version::Go126),
             buffer: vec![0; FIRST_BUFFER_BYTES],
             start: 0,
             end: 0,
@@ -122,6 +125,7 @@ impl<R: Read> WireReader<R> {
         }
         let header = Version::parse(reader.unread());
         reader.version = header.map_err(|error| reader.error(0, Problem::Header(error)))?;
+        reader.table = table(reader.version);
         reader.start = HEADER_BYTES;
         Ok(reader)
     }
@@ -136,12 +140,13 @@ impl<R: Read> WireReader<R> {
     ///
     /// # Errors
     /// If the bytes are no item of this version, or can't be read.
+    #[inline]
     pub fn next_item(&mut self) -> Result<Option<WireItem<'_>>, WireError> {
         if self.failed {
             return Ok(None);
         }
         let shape = loop {
-            let stop = match read_shape(self.version, self.unread()) {
+            let stop = match read_shape(&self.table, self.unread()) {
                 Ok(shape) => break shape,
                 Err(stop) => stop,
             };
@@ -163,7 +168,8 @@ impl<R: Read> WireReader<R> {
             offset,
             kind: shape.kind,
             args: shape.args,
-            trailer: match shape.kind.spec().trailer {
+            arg_count: shape.arg_count,
+            trailer: match shape.trailer {
                 Trailer::None => ItemTrailer::None,
                 Trailer::Bytes => ItemTrailer::Data(tail),
                 Trailer::Frames => ItemTrailer::Frames(WireFrames { bytes: tail }),
@@ -208,10 +214,44 @@ impl<R: Read> WireReader<R> {
     }
 }
 
+/// What an item's first byte says.
+#[derive(Clone, Copy, Debug)]
+enum Entry {
+    Item {
+        kind: EventKind,
+        args: usize,
+        trailer: Trailer,
+    },
+    Bad(Problem),
+}
+
+type Table = [Entry; 256];
+
+fn table(version: Version) -> Box<Table> {
+    let entry = |code| match EventKind::from_code(code) {
+        Some(kind) if lists(version, kind) => Entry::Item {
+            kind,
+            args: kind.spec().args.len().min(MAX_ARGS),
+            trailer: kind.spec().trailer,
+        },
+        Some(_) => Entry::Bad(Problem::NotInVersion {
+            found: code,
+            version,
+        }),
+        None => Entry::Bad(Problem::UnexpectedCode {
+            found: code,
+            wanted: WHAT,
+        }),
+    };
+    Box::new(std::array::from_fn(|code| entry(code as u8)))
+}
+
 /// Where the parts of an item stand, from its first byte.
 struct Shape {
     kind: EventKind,
+    trailer: Trailer,
     args: [u64; MAX_ARGS],
+    arg_count: usize,
     /// First byte of the trailer.
     tail: usize,
     len: usize,
@@ -224,38 +264,33 @@ struct Stop {
 }
 
 #[inline]
-fn read_shape(version: Version, bytes: &[u8]) -> Result<Shape, Stop> {
+fn read_shape(table: &Table, bytes: &[u8]) -> Result<Shape, Stop> {
     let Some(&code) = bytes.first() else {
         return Err(truncated(0));
     };
-    let kind = EventKind::from_code(code).filter(|kind| lists(version, *kind));
-    let Some(kind) = kind else {
-        let problem = match EventKind::from_code(code) {
-            Some(_) => Problem::NotInVersion {
-                found: code,
-                version,
-            },
-            None => Problem::UnexpectedCode {
-                found: code,
-                wanted: WHAT,
-            },
-        };
-        return Err(Stop { at: 0, problem });
+    let (kind, arg_count, trailer) = match table[usize::from(code)] {
+        Entry::Item {
+            kind,
+            args,
+            trailer,
+        } => (kind, args, trailer),
+        Entry::Bad(problem) => return Err(Stop { at: 0, problem }),
     };
-    let spec = kind.spec();
     let mut at = 1;
     let mut args = [0; MAX_ARGS];
-    for arg in args.iter_mut().take(spec.args.len()) {
+    for arg in args.iter_mut().take(arg_count) {
         *arg = read_number(bytes, &mut at)?;
     }
-    let (tail, len) = match spec.trailer {
+    let (tail, len) = match trailer {
         Trailer::None => (at, at),
         Trailer::Bytes => data_end(bytes, at)?,
         Trailer::Frames => (at, frames_end(bytes, at, args)?),
     };
     Ok(Shape {
         kind,
+        trailer,
         args,
+        arg_count,
         tail,
         len,
     })

@@ -7,7 +7,6 @@ use crate::quote::quote_into;
 use crate::wire::{ItemTrailer, WireItem, WireReader};
 use std::fmt;
 use std::io::{self, Read, Write};
-use std::sync::LazyLock;
 use tachograph_wire::{EventKind, WireError};
 
 /// Lines are handed on when so many bytes have come together.
@@ -88,9 +87,10 @@ fn write_items(
     mut out: impl Write,
 ) -> Result<(), DumpError> {
     lines.reserve(2 * CHUNK_BYTES);
+    let mut line = Line::new();
     let end = loop {
         match trace.next_item() {
-            Ok(Some(item)) => write_item(&item, form, &mut lines),
+            Ok(Some(item)) => write_item_by(&mut line, &item, form, &mut lines),
             Ok(None) => break Ok(()),
             Err(error) => break Err(DumpError::Trace(error)),
         }
@@ -107,73 +107,188 @@ fn write_items(
 /// Appends the lines of one item, each with its line end.
 #[inline]
 pub fn write_item(item: &WireItem<'_>, form: Form, out: &mut Vec<u8>) {
-    let words = words(item.kind);
-    if words.labels.is_empty() {
-        out.extend_from_slice(item.kind.name().as_bytes());
+    write_item_by(&mut Line::new(), item, form, out);
+}
+
+#[inline]
+fn write_item_by(line: &mut Line, item: &WireItem<'_>, form: Form, out: &mut Vec<u8>) {
+    for (word, value) in words(item.kind).before.iter().zip(item.args()) {
+        line.word(word);
+        line.number(*value);
     }
-    for (label, value) in words.labels.iter().zip(item.args()) {
-        out.extend_from_slice(label);
-        write_number(*value, out);
+    if item.args().is_empty() {
+        out.extend_from_slice(item.kind.name().as_bytes());
     }
     match item.trailer {
         ItemTrailer::None => {}
         ItemTrailer::Data([]) if form == Form::Wire => {}
         ItemTrailer::Data(data) => {
+            line.take_into(out);
             out.extend_from_slice(b"\n\tdata=");
             quote_into(data, out);
         }
         ItemTrailer::Frames(frames) => {
             for frame in frames {
-                write_frame(frame, out);
+                line.take_into(out);
+                for (word, value) in FRAME.iter().zip(frame) {
+                    line.word(word);
+                    line.number(value);
+                }
             }
         }
     }
-    out.push(b'\n');
+    line.end();
+    line.take_into(out);
 }
 
-fn write_frame(frame: [u64; 4], out: &mut Vec<u8>) {
-    for (label, value) in ["\n\tpc=", " func=", " file=", " line="].iter().zip(frame) {
-        out.extend_from_slice(label.as_bytes());
-        write_number(value, out);
-    }
+/// A line in the making, without its trailer.
+///
+/// Most of a dump's time goes into copying pieces of a few bytes. Here they are copied in blocks of a fixed size, of which only
+/// the piece's length counts: that is two instructions instead of a call.
+struct Line {
+    bytes: [u8; Self::ROOM],
+    len: usize,
 }
 
-#[inline]
-fn write_number(value: u64, out: &mut Vec<u8>) {
-    if value < 10 {
-        out.push(b'0' + value as u8);
-    } else {
-        out.extend_from_slice(itoa::Buffer::new().format(value).as_bytes());
-    }
-}
+impl Line {
+    /// Five words and numbers, a line end, and a whole block behind.
+    const ROOM: usize = 5 * (Word::BLOCK + Self::DIGITS) + 1 + Word::BLOCK;
+    const DIGITS: usize = 20;
 
-/// What stands before each number of an event; the name is part of the first.
-struct Words {
-    labels: Vec<Vec<u8>>,
-}
-
-fn words(kind: EventKind) -> &'static Words {
-    static BY_CODE: LazyLock<[Words; 256]> = LazyLock::new(|| {
-        std::array::from_fn(|code| {
-            let kind = EventKind::from_code(code as u8);
-            kind.map_or(Words { labels: Vec::new() }, Words::of)
-        })
-    });
-    // The array has an entry for every byte.
-    &BY_CODE[usize::from(kind.code())]
-}
-
-impl Words {
-    fn of(kind: EventKind) -> Self {
-        let args = kind.spec().args.iter().enumerate();
-        let labels = args.map(|(i, arg)| {
-            let name = if i == 0 { kind.name() } else { "" };
-            format!("{name} {}=", arg.name).into_bytes()
-        });
+    #[inline]
+    fn new() -> Self {
         Self {
-            labels: labels.collect(),
+            bytes: [0; Self::ROOM],
+            len: 0,
         }
     }
+
+    #[inline]
+    fn word(&mut self, word: &Word) {
+        if let Some(block) = self
+            .bytes
+            .get_mut(self.len..)
+            .and_then(|rest| rest.first_chunk_mut::<{ Word::BLOCK }>())
+        {
+            *block = word.bytes;
+            self.len += word.len;
+        }
+    }
+
+    #[inline]
+    fn number(&mut self, mut value: u64) {
+        if value < 10 {
+            self.byte(b'0' + value as u8);
+            return;
+        }
+        let end = self.len + value.ilog10() as usize + 1;
+        let Some(room) = self.bytes.get_mut(self.len..end) else {
+            return;
+        };
+        self.len = end;
+        // From the last digit on, two at a time: a division is what takes long here.
+        let mut pairs = room.rchunks_exact_mut(2);
+        for pair in &mut pairs {
+            let two = (value % 100) as u8;
+            value /= 100;
+            pair.copy_from_slice(&[b'0' + two / 10, b'0' + two % 10]);
+        }
+        if let [first] = pairs.into_remainder() {
+            *first = b'0' + value as u8;
+        }
+    }
+
+    #[inline]
+    fn byte(&mut self, byte: u8) {
+        if let Some(place) = self.bytes.get_mut(self.len) {
+            *place = byte;
+            self.len += 1;
+        }
+    }
+
+    #[inline]
+    fn end(&mut self) {
+        self.byte(b'\n');
+    }
+
+    #[inline]
+    fn take_into(&mut self, out: &mut Vec<u8>) {
+        out.extend_from_slice(self.bytes.get(..self.len).unwrap_or_default());
+        self.len = 0;
+    }
+}
+
+/// What stands before a number.
+#[derive(Clone, Copy)]
+struct Word {
+    bytes: [u8; Self::BLOCK],
+    len: usize,
+}
+
+impl Word {
+    /// Bytes of the longest one, and some to spare.
+    const BLOCK: usize = 32;
+
+    const NONE: Self = Self::of(&[]);
+
+    /// The parts in a row.
+    const fn of(parts: &[&str]) -> Self {
+        let mut word = Self {
+            bytes: [0; Self::BLOCK],
+            len: 0,
+        };
+        let mut part = 0;
+        while part < parts.len() {
+            let mut i = 0;
+            let bytes = parts[part].as_bytes();
+            while i < bytes.len() {
+                word.bytes[word.len] = bytes[i];
+                word.len += 1;
+                i += 1;
+            }
+            part += 1;
+        }
+        word
+    }
+}
+
+const FRAME: [Word; 4] = [
+    Word::of(&["\n\tpc="]),
+    Word::of(&[" func="]),
+    Word::of(&[" file="]),
+    Word::of(&[" line="]),
+];
+
+/// The words of one event; the first begins with its name.
+#[derive(Clone, Copy)]
+struct Words {
+    before: [Word; 5],
+}
+
+/// By code. Built by the compiler, which therefore has checked that every word fits in its block.
+static WORDS: [Words; 256] = {
+    let mut table = [Words {
+        before: [Word::NONE; 5],
+    }; 256];
+    let mut row = 0;
+    while row < EventKind::ALL.len() {
+        let spec = EventKind::ALL[row].spec();
+        let mut i = 0;
+        while i < spec.args.len() {
+            let before = if i == 0 { spec.name } else { "" };
+            let name = spec.args[i].name;
+            table[spec.code as usize].before[i] = Word::of(&[before, " ", name, "="]);
+            i += 1;
+        }
+        row += 1;
+    }
+    table
+};
+
+#[inline]
+fn words(kind: EventKind) -> &'static Words {
+    // The array has an entry for every byte.
+    &WORDS[usize::from(kind.code())]
 }
 
 #[cfg(test)]
@@ -207,6 +322,31 @@ mod tests {
             .replace("Trace Go1.26\n", "")
             .replace("\n\tdata=\"\"", "");
         assert_eq!(String::from_utf8(wire).unwrap(), without);
+    }
+
+    #[test]
+    fn numbers_have_their_digits() {
+        let powers = (0..20).map(|digits| 10u64.pow(digits));
+        let edges = powers.flat_map(|power| [power - 1, power, power + 1, power / 3 * 5]);
+        for value in edges.chain([0, u64::MAX]) {
+            let mut line = Line::new();
+            line.number(value);
+            assert_eq!(&line.bytes[..line.len], value.to_string().as_bytes());
+        }
+    }
+
+    #[test]
+    fn the_longest_line_has_room() {
+        let longest = EventKind::ALL.iter().map(|kind| {
+            let words = words(*kind).before;
+            let used = words.iter().filter(|word| word.len > 0);
+            used.map(|word| word.len + Line::DIGITS).sum::<usize>()
+        });
+        let longest = longest.max().unwrap_or_default();
+        assert!(
+            (100..=Line::ROOM - 1 - Word::BLOCK).contains(&longest),
+            "{longest}"
+        );
     }
 
     #[test]
