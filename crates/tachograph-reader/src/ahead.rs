@@ -1,11 +1,11 @@
 //! Reads ahead on two threads of its own.
 //!
-//! Loading, ordering and whatever the caller does with events are three stages, each on its own thread, with bounded queues between them.
-//! Looking up what events refer to is done on the caller's.
+//! Loading and decoding, ordering, and whatever the caller does with events are three stages, each on its own thread, with bounded queues
+//! between them. Looking up what events refer to is done on the caller's.
 //!
 //! ```text
-//!  input -> [load] -- generations --> [order] -- chunks of records --> the caller
-//!              ^-------- spare generations and chunks come back -----------'
+//!  input -> [load] -- generations, batches of events --> [order] -- chunks of records --> the caller
+//!              ^------------------ used memory comes back ---------------------------------'
 //! ```
 //!
 //! # Rules
@@ -18,26 +18,33 @@ use crate::check;
 use crate::end::End;
 use crate::error::ReadError;
 use crate::event::Event;
-use crate::generation::Generation;
+use crate::generation::{Generation, Stream};
 use crate::load::Loader;
 use crate::pass::{Options, Pass, Supplied, Supply};
 use crate::record::Record;
+use crate::stream::{InBatches, Raw};
+use std::cmp::Reverse;
+use std::collections::{BinaryHeap, VecDeque};
 use std::io::{ErrorKind, Read};
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, Sender, SyncSender, channel, sync_channel};
 use std::thread;
-use tachograph_wire::{ByteOffset, Version};
+use tachograph_wire::limits::MAX_EVENT_ARGS;
+use tachograph_wire::{ByteOffset, Nanos, Version, WireError};
 
 /// Records of a chunk: it stays in a core's cache, and the queues are seldom touched.
 const CHUNK: usize = 1024;
 /// Chunks that wait for the caller.
 const CHUNKS: usize = 16;
-/// Generations that wait to be ordered, beside the one that is.
-const GENERATIONS: usize = 1;
+/// Events of a stream that are read at once.
+const BATCH: usize = 512;
+/// Batches of events that wait to be ordered; more if clocks mislead about which are wanted first.
+const BATCHES: usize = 64;
 
 /// Reads a trace from front to back, loading and ordering on threads of its own.
 ///
-/// The same events in the same order as from a [`Reader`](crate::Reader). Memory: up to four generations.
+/// The same events in the same order as from a [`Reader`](crate::Reader). Memory: up to four generations, and the
+/// events that are on their way.
 #[derive(Debug)]
 pub struct Ahead {
     version: Version,
@@ -73,15 +80,40 @@ impl Chunk {
 }
 
 /// What the loading thread says.
-type Load = (Result<Supplied, ReadError>, ByteOffset, Option<u64>);
+enum Message {
+    /// A generation, or that there are no more.
+    Load {
+        loaded: Result<Supplied, ReadError>,
+        offset: ByteOffset,
+        cut_bytes: Option<u64>,
+    },
+    /// The next events of a stream of the last generation.
+    Events(Batch),
+}
 
-/// Generations from a thread that loads them.
-#[derive(Debug)]
+/// Events of one stream, read.
+struct Batch {
+    stream: usize,
+    events: Vec<(Raw, [u64; MAX_EVENT_ARGS])>,
+    /// What ends the stream, behind the last event.
+    last: Option<Result<(), WireError>>,
+}
+
+/// The second stage's view of the first: generations, and events that were read.
 struct Loading {
     version: Version,
-    loads: Receiver<Load>,
+    messages: Receiver<Message>,
+    spare: Sender<Vec<(Raw, [u64; MAX_EVENT_ARGS])>>,
     offset: ByteOffset,
     cut_bytes: Option<u64>,
+    /// Batches that came before they were wanted, by stream.
+    early: Vec<VecDeque<Batch>>,
+}
+
+/// How far the events of a stream are used up.
+struct Place {
+    batch: Batch,
+    next: usize,
 }
 
 impl Ahead {
@@ -103,19 +135,24 @@ impl Ahead {
     ) -> Result<Self, ReadError> {
         let loader = Loader::new(input)?;
         let version = loader.version();
-        let (to_order, loads) = sync_channel(GENERATIONS);
+        let (to_order, messages) = sync_channel(BATCHES);
+        let (spare, spare_batches) = channel();
         let (spare_generations, spares) = channel();
         let (to_caller, chunks) = sync_channel(CHUNKS);
-        let (spare_chunks, spare) = channel();
+        let (spare_chunks, unused_chunks) = channel();
         let loading = Loading {
             version,
-            loads,
+            messages,
+            spare,
             offset: loader.offset(),
             cut_bytes: None,
+            early: Vec::new(),
         };
-        start("tacho-load", move || load(loader, &to_order, &spares))?;
+        start("tacho-load", move || {
+            load(loader, &to_order, &spares, &spare_batches);
+        })?;
         start("tacho-order", move || {
-            order(Pass::new(loading, options), &to_caller, &spare);
+            order(Pass::new(loading, options), &to_caller, &unused_chunks);
         })?;
         Ok(Self {
             version,
@@ -220,21 +257,153 @@ fn start(name: &str, stage: impl FnOnce() + Send + 'static) -> Result<(), ReadEr
 /// The first stage.
 fn load<R: Read>(
     mut loader: Loader<R>,
-    to_order: &SyncSender<Load>,
+    to_order: &SyncSender<Message>,
     spares: &Receiver<Arc<Generation>>,
+    spare_batches: &Receiver<Vec<(Raw, [u64; MAX_EVENT_ARGS])>>,
 ) {
+    let mut used: Vec<Arc<Generation>> = Vec::new();
     loop {
-        let spare = spares.try_iter().find(|spare| Arc::strong_count(spare) == 1);
-        let loaded = loader.next(spare.unwrap_or_default());
-        let is_last = !matches!(loaded, Ok(Supplied::Generation(_)));
-        let load = (loaded, loader.offset(), loader.cut_bytes());
-        if to_order.send(load).is_err() || is_last {
+        used.extend(spares.try_iter());
+        let free = used.iter().position(|spare| Arc::strong_count(spare) == 1);
+        let spare = free.map(|free| used.swap_remove(free)).unwrap_or_default();
+        let loaded = loader.next(spare);
+        let generation = match &loaded {
+            Ok(Supplied::Generation(generation)) => Some(Arc::clone(generation)),
+            _ => None,
+        };
+        let message = Message::Load {
+            loaded,
+            offset: loader.offset(),
+            cut_bytes: loader.cut_bytes(),
+        };
+        if to_order.send(message).is_err() {
+            return;
+        }
+        let Some(generation) = generation else {
+            return;
+        };
+        if read_events(&generation, to_order, spare_batches).is_none() {
             return;
         }
     }
 }
 
+/// Reads the events of a generation, those that will be wanted first first: some of each stream, then more of the stream whose next event is
+/// the earliest. `None` if nobody wants them.
+fn read_events(
+    generation: &Generation,
+    to_order: &SyncSender<Message>,
+    spare: &Receiver<Vec<(Raw, [u64; MAX_EVENT_ARGS])>>,
+) -> Option<()> {
+    let mut streams = BinaryHeap::new();
+    let mut places: Vec<InBatches> = Vec::new();
+    for (stream, batches) in generation.streams.all.iter().enumerate() {
+        let mut place = InBatches::of(batches);
+        let next = read_batch(generation, &mut place, stream, to_order, spare)?;
+        places.push(place);
+        streams.extend(next.map(|time| Reverse((time, stream))));
+    }
+    while let Some(Reverse((_, stream))) = streams.pop() {
+        let place = places.get_mut(stream)?;
+        let next = read_batch(generation, place, stream, to_order, spare)?;
+        streams.extend(next.map(|time| Reverse((time, stream))));
+    }
+    Some(())
+}
+
+/// Reads some events of a stream, and gives the time of the last of them if there may be more. `None` if nobody wants them.
+fn read_batch(
+    generation: &Generation,
+    place: &mut InBatches,
+    stream: usize,
+    to_order: &SyncSender<Message>,
+    spare: &Receiver<Vec<(Raw, [u64; MAX_EVENT_ARGS])>>,
+) -> Option<Option<Nanos>> {
+    let mut events = spare.try_recv().unwrap_or_default();
+    events.clear();
+    let mut last = None;
+    while events.len() < BATCH {
+        let mut args = [0; MAX_EVENT_ARGS];
+        match place.next(generation, &mut args) {
+            Ok(Some(raw)) => events.push((raw, args)),
+            Ok(None) => last = Some(Ok(())),
+            Err(error) => last = Some(Err(error)),
+        }
+        if last.is_some() {
+            break;
+        }
+    }
+    let time = events.last().map(|(raw, _)| raw.time);
+    let more = if last.is_none() { time } else { None };
+    let batch = Batch {
+        stream,
+        events,
+        last,
+    };
+    to_order.send(Message::Events(batch)).ok()?;
+    Some(more)
+}
+
+impl Loading {
+    /// The next events of a stream; an empty end if the first stage is gone, which the next generation will tell.
+    #[cold]
+    fn batch(&mut self, stream: usize) -> Batch {
+        let early = self.early.get_mut(stream).and_then(VecDeque::pop_front);
+        if let Some(batch) = early {
+            return batch;
+        }
+        while let Ok(Message::Events(batch)) = self.messages.recv() {
+            if batch.stream == stream {
+                return batch;
+            }
+            if let Some(early) = self.early.get_mut(batch.stream) {
+                early.push_back(batch);
+            }
+        }
+        Batch {
+            stream,
+            events: Vec::new(),
+            last: Some(Ok(())),
+        }
+    }
+}
+
 impl Supply for Loading {
+    type Place = Place;
+
+    fn place(stream: usize, _: &Stream) -> Place {
+        let batch = Batch {
+            stream,
+            events: Vec::new(),
+            last: None,
+        };
+        Place { batch, next: 0 }
+    }
+
+    #[inline]
+    fn event(
+        &mut self,
+        place: &mut Place,
+        _: &Generation,
+        args: &mut [u64; MAX_EVENT_ARGS],
+    ) -> Result<Option<Raw>, WireError> {
+        loop {
+            if let Some((raw, theirs)) = place.batch.events.get(place.next) {
+                place.next += 1;
+                *args = *theirs;
+                return Ok(Some(*raw));
+            }
+            if let Some(last) = place.batch.last {
+                return last.map(|()| None);
+            }
+            let next = self.batch(place.batch.stream);
+            let used = std::mem::replace(&mut place.batch, next);
+            place.next = 0;
+            // Who is gone needs no memory.
+            let _ = self.spare.send(used.events);
+        }
+    }
+
     fn version(&self) -> Version {
         self.version
     }
@@ -248,10 +417,20 @@ impl Supply for Loading {
     }
 
     fn next(&mut self, _: Arc<Generation>) -> Result<Supplied, ReadError> {
-        let Ok((loaded, offset, cut_bytes)) = self.loads.recv() else {
+        let Ok(Message::Load {
+            loaded,
+            offset,
+            cut_bytes,
+        }) = self.messages.recv()
+        else {
             return Err(ReadError::Io(ErrorKind::Other));
         };
         (self.offset, self.cut_bytes) = (offset, cut_bytes);
+        if let Ok(Supplied::Generation(generation)) = &loaded {
+            self.early.clear();
+            self.early
+                .resize_with(generation.streams.all.len(), VecDeque::new);
+        }
         loaded
     }
 }

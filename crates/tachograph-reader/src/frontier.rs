@@ -1,6 +1,6 @@
 //! Each thread's next event, the earliest first.
 //!
-//! Owns the cursors into the threads' batches and a binary heap over them. Called by `reader`.
+//! Owns a cursor for each thread and a binary heap over them. Called by `reader`.
 //!
 //! # Protocol
 //! 1. Within a thread, the order of the trace is the truth; times only say which thread to try first.
@@ -9,27 +9,21 @@
 //! 3. When the first candidate must wait, the heap is sorted (a sorted array is a heap) and the others are tried in the order of
 //!    their times.
 
-use crate::generation::{Generation, NO_BATCH, Stream};
+use crate::generation::Generation;
 use crate::order::Seat;
 use crate::record::{Extra, Record};
-use tachograph_wire::record::read_event;
-use tachograph_wire::{ByteOffset, Nanos, ThreadId, WireError};
+use crate::pass::Supply;
+use tachograph_wire::{Nanos, ThreadId, WireError};
 
-/// A thread's place in its batches.
+/// A thread's place among its events.
 #[derive(Clone, Debug)]
-pub(crate) struct Cursor {
+pub(crate) struct Cursor<P> {
     /// The thread's next event. The model completes it in place: an event is written once, and never copied.
     pub record: Record,
-    /// When that is, by the thread's own clock.
-    time: Nanos,
     pub thread: ThreadId,
     /// The thread's seat, once it has one.
     pub seat: Option<Seat>,
-    next_batch: u32,
-    at: usize,
-    end: usize,
-    /// Adds up from a place in the generation's bytes to one in the trace.
-    shift: u64,
+    place: P,
 }
 
 /// A cursor in the heap, with the time of its next event.
@@ -40,82 +34,72 @@ struct Head {
 }
 
 /// All cursors that have a next event.
-#[derive(Clone, Debug, Default)]
-pub(crate) struct Frontier {
+#[derive(Clone, Debug)]
+pub(crate) struct Frontier<P> {
     heap: Vec<Head>,
-    cursors: Vec<Cursor>,
+    cursors: Vec<Cursor<P>>,
 }
 
-impl Cursor {
-    fn new(stream: &Stream) -> Self {
-        Self {
-            record: Record::EMPTY,
-            time: Nanos(0),
-            thread: stream.thread,
-            seat: None,
-            next_batch: stream.first,
-            at: 0,
-            end: 0,
-            shift: 0,
-        }
-    }
-
-    /// Reads the next event; whether there is one.
+impl<P> Cursor<P> {
+    /// Reads the next event, and gives its time if there is one.
     #[inline]
-    fn refill(&mut self, generation: &Generation) -> Result<bool, WireError> {
-        while self.at == self.end {
-            if self.next_batch == NO_BATCH {
-                return Ok(false);
-            }
-            self.next_batch(generation);
-        }
-        let payload = generation.bytes.get(self.at..self.end).unwrap_or_default();
-        let offset = ByteOffset((self.at as u64).wrapping_add(self.shift));
-        let read = read_event(payload, offset, &mut self.record.args)?;
-        self.at += read.len;
-        self.time = Nanos(self.time.0.saturating_add(generation.scale.nanos(read.dt).0));
-        self.record.time = self.time;
-        self.record.offset = offset;
-        self.record.kind = Some(read.kind);
-        self.record.extra = Extra::NONE;
-        Ok(true)
-    }
-
-    #[cold]
-    fn next_batch(&mut self, generation: &Generation) {
-        let batch = generation.streams.batches.get(self.next_batch as usize);
-        let Some(batch) = batch else {
-            self.next_batch = NO_BATCH;
-            return;
+    fn refill<S: Supply<Place = P>>(
+        &mut self,
+        supply: &mut S,
+        generation: &Generation,
+    ) -> Result<Option<Nanos>, WireError> {
+        let record = &mut self.record;
+        let Some(raw) = supply.event(&mut self.place, generation, &mut record.args)? else {
+            return Ok(None);
         };
-        (self.at, self.end, self.next_batch) = (batch.start, batch.end, batch.next);
-        self.shift = batch.offset.0.wrapping_sub(batch.start as u64);
-        self.time = generation.scale.nanos(batch.time);
+        record.time = raw.time;
+        record.offset = raw.offset;
+        record.kind = Some(raw.kind);
+        record.extra = Extra::NONE;
+        Ok(Some(raw.time))
     }
 }
 
-impl Frontier {
+impl<P> Default for Frontier<P> {
+    fn default() -> Self {
+        Self {
+            heap: Vec::new(),
+            cursors: Vec::new(),
+        }
+    }
+}
+
+impl<P> Frontier<P> {
     /// Begins a generation.
     ///
     /// # Errors
     /// If the first event of a thread can't be read.
-    pub fn enter(&mut self, generation: &Generation) -> Result<(), (ThreadId, WireError)> {
+    pub fn enter<S: Supply<Place = P>>(
+        &mut self,
+        supply: &mut S,
+        generation: &Generation,
+    ) -> Result<(), (ThreadId, WireError)> {
         self.heap.clear();
         self.cursors.clear();
-        for stream in &generation.streams.all {
-            let mut cursor = Cursor::new(stream);
-            match cursor.refill(generation) {
-                Ok(true) => self.insert(cursor),
-                Ok(false) => {}
+        for (number, stream) in generation.streams.all.iter().enumerate() {
+            let mut cursor = Cursor {
+                record: Record::EMPTY,
+                thread: stream.thread,
+                seat: None,
+                place: S::place(number, stream),
+            };
+            match cursor.refill(supply, generation) {
+                Ok(Some(time)) => self.insert(cursor, time),
+                Ok(None) => {}
                 Err(error) => return Err((stream.thread, error)),
             }
         }
         Ok(())
     }
 
-    fn insert(&mut self, cursor: Cursor) {
+    fn insert(&mut self, cursor: Cursor<P>, time: Nanos) {
         self.heap.push(Head {
-            time: cursor.time,
+            time,
             cursor: self.cursors.len() as u32,
         });
         self.cursors.push(cursor);
@@ -135,20 +119,20 @@ impl Frontier {
 
     /// The cursor with this number, which a place of the heap has.
     #[inline]
-    pub fn cursor(&self, number: u32) -> Option<&Cursor> {
+    pub fn cursor(&self, number: u32) -> Option<&Cursor<P>> {
         self.cursors.get(number as usize)
     }
 
     /// The cursor at a place of the heap.
     #[inline]
-    pub fn get(&self, place: usize) -> Option<&Cursor> {
+    pub fn get(&self, place: usize) -> Option<&Cursor<P>> {
         let head = self.heap.get(place)?;
         self.cursors.get(head.cursor as usize)
     }
 
     /// The same with its number, to write to.
     #[inline]
-    pub fn get_mut(&mut self, place: usize) -> Option<(u32, &mut Cursor)> {
+    pub fn get_mut(&mut self, place: usize) -> Option<(u32, &mut Cursor<P>)> {
         let number = self.heap.get(place)?.cursor;
         Some((number, self.cursors.get_mut(number as usize)?))
     }
@@ -164,9 +148,10 @@ impl Frontier {
     /// # Errors
     /// If it can't be read. The thread is then out of the frontier.
     #[inline]
-    pub fn step(
+    pub fn step<S: Supply<Place = P>>(
         &mut self,
         place: usize,
+        supply: &mut S,
         generation: &Generation,
     ) -> Result<(), (ThreadId, WireError)> {
         let Some(head) = self.heap.get_mut(place) else {
@@ -175,15 +160,15 @@ impl Frontier {
         let Some(cursor) = self.cursors.get_mut(head.cursor as usize) else {
             return Ok(());
         };
-        match cursor.refill(generation) {
-            Ok(true) => {
-                head.time = cursor.time;
+        match cursor.refill(supply, generation) {
+            Ok(Some(time)) => {
+                head.time = time;
                 if place == 0 || self.sift_up(place) == place {
                     self.sift_down(place);
                 }
                 Ok(())
             }
-            Ok(false) => {
+            Ok(None) => {
                 self.remove(place);
                 Ok(())
             }
@@ -196,14 +181,18 @@ impl Frontier {
     }
 
     /// Events that can still be read, for the account of what was lost.
-    pub fn count_rest(&mut self, generation: &Generation) -> u64 {
+    pub fn count_rest<S: Supply<Place = P>>(
+        &mut self,
+        supply: &mut S,
+        generation: &Generation,
+    ) -> u64 {
         let mut count = 0;
         for head in self.heap.drain(..) {
             let Some(cursor) = self.cursors.get_mut(head.cursor as usize) else {
                 continue;
             };
             count += 1;
-            while let Ok(true) = cursor.refill(generation) {
+            while let Ok(Some(_)) = cursor.refill(supply, generation) {
                 count += 1;
             }
         }
@@ -277,7 +266,7 @@ impl Frontier {
 mod tests {
     use super::*;
 
-    fn frontier(times: &[i64]) -> Frontier {
+    fn frontier(times: &[i64]) -> Frontier<()> {
         let mut frontier = Frontier::default();
         for time in times {
             frontier.heap.push(Head {
@@ -289,7 +278,7 @@ mod tests {
         frontier
     }
 
-    fn is_heap(frontier: &Frontier) -> bool {
+    fn is_heap(frontier: &Frontier<()>) -> bool {
         (1..frontier.len()).all(|place| frontier.time((place - 1) / 2) <= frontier.time(place))
     }
 

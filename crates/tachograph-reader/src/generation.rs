@@ -9,6 +9,7 @@ use crate::stack::Stack;
 use crate::sync::Clock;
 use crate::text::Text;
 use std::collections::HashMap;
+use std::sync::OnceLock;
 use tachograph_wire::tables::Frame as WireFrame;
 use tachograph_wire::{
     ByteOffset, Generation as Number, Metadata, Nanos, Sample, StackId, StringId, ThreadId, Ticks,
@@ -33,8 +34,8 @@ pub struct Generation {
     pub(crate) clock: Option<Clock>,
     /// Lowest time of a batch.
     pub(crate) start: Ticks,
-    /// Names that something which began in an earlier generation still needs.
-    pub(crate) carried: Vec<Box<[u8]>>,
+    /// Names that something which began in an earlier generation still needs; known once that one is over.
+    carried: OnceLock<Vec<Box<[u8]>>>,
     /// Whether the trace ends within it.
     pub(crate) is_cut: bool,
 }
@@ -223,7 +224,13 @@ impl Generation {
 
     pub(crate) fn carried(&self, index: u64) -> Text<'_> {
         let index = usize::try_from(index).unwrap_or(usize::MAX);
-        Text::new(self.carried.get(index).map_or(&[], |name| name))
+        let name = self.carried.get().and_then(|carried| carried.get(index));
+        Text::new(name.map_or(&[], |name| name))
+    }
+
+    /// Takes names over from the generation before; the first time counts.
+    pub(crate) fn carry(&self, names: Vec<Box<[u8]>>) {
+        let _ = self.carried.set(names);
     }
 
     fn slice(&self, start: usize, len: usize) -> &[u8] {
@@ -310,7 +317,7 @@ impl Default for Generation {
             scale: Scale::of(tachograph_wire::Frequency::RECORDED),
             clock: None,
             start: Ticks(0),
-            carried: Vec::new(),
+            carried: OnceLock::new(),
             is_cut: false,
         }
     }
@@ -346,7 +353,7 @@ impl Generation {
         experiments.clear();
         *clock = None;
         *start = Ticks(0);
-        carried.clear();
+        *carried = OnceLock::new();
         *is_cut = false;
     }
 }

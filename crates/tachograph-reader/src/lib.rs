@@ -86,6 +86,7 @@ mod scale;
 mod sequence;
 mod stack;
 mod state;
+mod stream;
 mod sync;
 mod text;
 pub mod validate;

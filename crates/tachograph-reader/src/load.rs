@@ -5,12 +5,16 @@
 
 use crate::error::{BrokenTrace, Fault, ReadError, Rule, SyncPart};
 use crate::pass::{Supplied, Supply};
-use crate::generation::{BatchAt, ExperimentAt, Generation, NO_BATCH, SampleAt, StackAt, StringAt};
+use crate::generation::{
+    BatchAt, ExperimentAt, Generation, NO_BATCH, SampleAt, StackAt, Stream, StringAt,
+};
 use crate::scale::Scale;
+use crate::stream::{InBatches, Raw};
 use crate::sync::Clock;
 use std::io::Read;
 use std::sync::Arc;
 use tachograph_wire::batch::BatchHeader;
+use tachograph_wire::limits::MAX_EVENT_ARGS;
 use tachograph_wire::{
     Batch, BatchKind, ByteOffset, Frequency, Generation as Number, Item, Problem, TaskId, Ticks,
     TraceItems, Version, WireError,
@@ -57,6 +61,22 @@ struct Sums {
 }
 
 impl<R: Read> Supply for Loader<R> {
+    type Place = InBatches;
+
+    fn place(_: usize, stream: &Stream) -> InBatches {
+        InBatches::of(stream)
+    }
+
+    #[inline]
+    fn event(
+        &mut self,
+        place: &mut InBatches,
+        generation: &Generation,
+        args: &mut [u64; MAX_EVENT_ARGS],
+    ) -> Result<Option<Raw>, WireError> {
+        place.next(generation, args)
+    }
+
     fn version(&self) -> Version {
         self.items.version()
     }

@@ -89,11 +89,12 @@ impl Model {
     }
 
     /// Goes on to the next generation. `old` is the one so far, empty if there is none.
-    pub fn enter(&mut self, old: &Generation, new: &mut Generation) {
+    pub fn enter(&mut self, old: &Generation, new: &Generation) {
         self.epoch += 1;
-        let mut carrier = names::Carrier::new(old, new);
+        let mut carrier = names::Carrier::new(old);
         self.user_tasks.carry(&mut carrier);
         self.tasks.carry(&mut carrier);
+        carrier.hand_to(new);
     }
 
     /// The seat of a thread, which is known from its first candidate on. The stream of no thread has none.

@@ -6,14 +6,31 @@
 use crate::check;
 use crate::end::{End, Truncated};
 use crate::error::ReadError;
-use crate::generation::Generation;
+use crate::generation::{Generation, Stream};
 use crate::record::Record;
 use crate::sequence::{Delivery, Sequence};
+use crate::stream::Raw;
+use std::fmt;
 use std::sync::Arc;
-use tachograph_wire::{ByteOffset, Generation as Number, Version};
+use tachograph_wire::limits::MAX_EVENT_ARGS;
+use tachograph_wire::{ByteOffset, Generation as Number, Version, WireError};
 
-/// Where generations come from.
+/// Where generations and their events come from.
 pub(crate) trait Supply {
+    /// How far a thread's events have been read.
+    type Place;
+
+    /// The start of a thread's events; `number` is that of its stream.
+    fn place(number: usize, stream: &Stream) -> Self::Place;
+
+    /// The next event at a place, if there is one; its arguments are put in place.
+    fn event(
+        &mut self,
+        place: &mut Self::Place,
+        generation: &Generation,
+        args: &mut [u64; MAX_EVENT_ARGS],
+    ) -> Result<Option<Raw>, WireError>;
+
     /// The version in the header.
     fn version(&self) -> Version;
 
@@ -55,11 +72,10 @@ impl Default for Options {
 }
 
 /// A way through a trace.
-#[derive(Debug)]
-pub(crate) struct Pass<S> {
+pub(crate) struct Pass<S: Supply> {
     supply: S,
     options: Options,
-    sequence: Sequence,
+    sequence: Sequence<S::Place>,
     /// The generation before, whose memory is used again.
     spare: Arc<Generation>,
     state: State,
@@ -77,6 +93,15 @@ enum State {
     Ending,
     /// Nothing more.
     Over,
+}
+
+impl<S: Supply> fmt::Debug for Pass<S> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Pass")
+            .field("state", &self.state)
+            .field("end", &self.end)
+            .finish_non_exhaustive()
+    }
 }
 
 impl<S: Supply> Pass<S> {
@@ -104,7 +129,7 @@ impl<S: Supply> Pass<S> {
     #[inline]
     pub fn step(&mut self) -> Result<bool, ReadError> {
         if self.state == State::Within {
-            match self.sequence.deliver() {
+            match self.sequence.deliver(&mut self.supply) {
                 Ok(Delivery::Ready) => return Ok(true),
                 Ok(Delivery::Empty) => self.state = State::Between,
                 Err(error) => return self.fail(error),
@@ -189,7 +214,7 @@ impl<S: Supply> Pass<S> {
             Ok(Supplied::Generation(next)) if next.is_cut && !self.options.keep_incomplete => {
                 self.cut_off(Some(next.number));
             }
-            Ok(Supplied::Generation(next)) => match self.sequence.enter(next) {
+            Ok(Supplied::Generation(next)) => match self.sequence.enter(&mut self.supply, next) {
                 Ok(before) => {
                     self.spare = before;
                     self.state = State::Within;

@@ -12,7 +12,7 @@ use tachograph_wire::{ByteOffset, Version};
 ///
 /// Memory: one generation. Bytes in memory are as good an input as a file: `Reader::new(&bytes[..])`.
 #[derive(Debug)]
-pub struct Reader<R> {
+pub struct Reader<R: Read> {
     pass: Pass<Loader<R>>,
 }
 

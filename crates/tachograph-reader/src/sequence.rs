@@ -15,15 +15,16 @@ use crate::error::{BrokenTrace, Fault, ReadError, Rule, Waiting};
 use crate::frontier::Frontier;
 use crate::generation::{Generation, SampleAt};
 use crate::order::{Model, Queue, Step};
+use crate::pass::Supply;
 use crate::record::{Context, Extra, Record};
 use std::sync::Arc;
 use tachograph_wire::{ByteOffset, EventKind, Nanos, Problem, ThreadId, WireError};
 
 /// Puts events in order, generation by generation.
 #[derive(Debug)]
-pub(crate) struct Sequence {
+pub(crate) struct Sequence<P> {
     generation: Arc<Generation>,
-    frontier: Frontier,
+    frontier: Frontier<P>,
     model: Model,
     queue: Queue,
     next_sample: usize,
@@ -67,7 +68,7 @@ pub(crate) enum Delivery {
     Empty,
 }
 
-impl Sequence {
+impl<P> Sequence<P> {
     /// Nothing has been read.
     pub fn new() -> Self {
         Self {
@@ -88,13 +89,15 @@ impl Sequence {
     ///
     /// # Errors
     /// If the first event of a thread can't be read.
-    pub fn enter(&mut self, mut next: Arc<Generation>) -> Result<Arc<Generation>, ReadError> {
-        if let Some(next) = Arc::get_mut(&mut next) {
-            self.model.enter(&self.generation, next);
-        }
+    pub fn enter<S: Supply<Place = P>>(
+        &mut self,
+        supply: &mut S,
+        next: Arc<Generation>,
+    ) -> Result<Arc<Generation>, ReadError> {
+        self.model.enter(&self.generation, &next);
         let before = std::mem::replace(&mut self.generation, next);
         self.next_sample = 0;
-        match self.frontier.enter(&self.generation) {
+        match self.frontier.enter(supply, &self.generation) {
             Ok(()) => Ok(before),
             Err((thread, error)) => Err(self.undecodable(thread, error)),
         }
@@ -160,11 +163,11 @@ impl Sequence {
 
     /// Makes the next record of the generation the current one.
     #[inline]
-    pub fn deliver(&mut self) -> Result<Delivery, ReadError> {
+    pub fn deliver<S: Supply<Place = P>>(&mut self, supply: &mut S) -> Result<Delivery, ReadError> {
         if let Current::Held { place, .. } = self.current {
             self.current = Current::Queued;
-            if let Err((thread, error)) = self.frontier.step(place, &self.generation) {
-                return self.stop_at(self.undecodable(thread, error));
+            if let Err((thread, error)) = self.frontier.step(place, supply, &self.generation) {
+                return self.stop_at(supply, self.undecodable(thread, error));
             }
         } else if !self.queue.is_empty() {
             self.take_queued();
@@ -173,7 +176,7 @@ impl Sequence {
         if self.pending.is_some()
             && let Some(error) = self.pending.take()
         {
-            return self.stop_at(error);
+            return self.stop_at(supply, error);
         }
         let earliest = self.frontier.earliest();
         if let Some(&at) = self.generation.samples.get(self.next_sample)
@@ -186,14 +189,14 @@ impl Sequence {
         if earliest.is_none() {
             return Ok(Delivery::Empty);
         }
-        match self.advance(0) {
+        match self.advance(supply, 0) {
             Ok(Step::NotYet) => {
-                if let Err(error) = self.advance_another() {
-                    return self.stop(error);
+                if let Err(error) = self.advance_another(supply) {
+                    return self.stop(supply, error);
                 }
             }
             Ok(Step::Done | Step::DoneAs) => {}
-            Err(error) => return self.stop(error),
+            Err(error) => return self.stop(supply, error),
         }
         Ok(Delivery::Ready)
     }
@@ -216,7 +219,11 @@ impl Sequence {
 
     /// Lets the candidate at this place of the frontier happen, if it may.
     #[inline]
-    fn advance(&mut self, place: usize) -> Result<Step, Box<BrokenTrace>> {
+    fn advance<S: Supply<Place = P>>(
+        &mut self,
+        supply: &mut S,
+        place: usize,
+    ) -> Result<Step, Box<BrokenTrace>> {
         let Some((number, cursor)) = self.frontier.get_mut(place) else {
             return Ok(Step::NotYet);
         };
@@ -233,7 +240,7 @@ impl Sequence {
                 Ok(Step::Done)
             }
             Ok(Step::DoneAs) => {
-                self.step_now(place);
+                self.step_now(supply, place);
                 self.take_queued();
                 Ok(Step::DoneAs)
             }
@@ -250,8 +257,8 @@ impl Sequence {
 
     /// Goes on with the thread at this place, whose event is in the queue.
     #[cold]
-    fn step_now(&mut self, place: usize) {
-        if let Err((thread, error)) = self.frontier.step(place, &self.generation) {
+    fn step_now<S: Supply<Place = P>>(&mut self, supply: &mut S, place: usize) {
+        if let Err((thread, error)) = self.frontier.step(place, supply, &self.generation) {
             // Rule 4.
             self.pending = Some(self.undecodable(thread, error));
         }
@@ -259,10 +266,13 @@ impl Sequence {
 
     /// The first must wait: tries the others, in the order of their times.
     #[cold]
-    fn advance_another(&mut self) -> Result<(), Box<BrokenTrace>> {
+    fn advance_another<S: Supply<Place = P>>(
+        &mut self,
+        supply: &mut S,
+    ) -> Result<(), Box<BrokenTrace>> {
         self.frontier.sort();
         for place in 1..self.frontier.len() {
-            if self.advance(place)? != Step::NotYet {
+            if self.advance(supply, place)? != Step::NotYet {
                 return Ok(());
             }
         }
@@ -299,11 +309,15 @@ impl Sequence {
 
     /// Nothing more can be ordered: an error, or the end of a trace that was cut off (rule 5).
     #[cold]
-    fn stop(&mut self, error: Box<BrokenTrace>) -> Result<Delivery, ReadError> {
+    fn stop<S: Supply<Place = P>>(
+        &mut self,
+        supply: &mut S,
+        error: Box<BrokenTrace>,
+    ) -> Result<Delivery, ReadError> {
         if !self.generation.is_cut {
             return Err(ReadError::Broken(error));
         }
-        let unordered_events = self.frontier.count_rest(&self.generation);
+        let unordered_events = self.frontier.count_rest(supply, &self.generation);
         let samples = self.generation.samples.len();
         let left = samples.saturating_sub(self.next_sample);
         self.next_sample = samples;
@@ -314,9 +328,13 @@ impl Sequence {
 
     /// The same, for an error of any kind.
     #[cold]
-    fn stop_at(&mut self, error: ReadError) -> Result<Delivery, ReadError> {
+    fn stop_at<S: Supply<Place = P>>(
+        &mut self,
+        supply: &mut S,
+        error: ReadError,
+    ) -> Result<Delivery, ReadError> {
         match error {
-            ReadError::Broken(error) => self.stop(error),
+            ReadError::Broken(error) => self.stop(supply, error),
             error => Err(error),
         }
     }

@@ -42,26 +42,31 @@ impl Name {
 /// Takes names from one generation to the next, each once.
 pub(crate) struct Carrier<'a> {
     old: &'a Generation,
-    new: &'a mut Generation,
+    carried: Vec<Box<[u8]>>,
     taken: HashMap<Name, u64, foldhash::fast::FixedState>,
 }
 
 impl<'a> Carrier<'a> {
-    pub fn new(old: &'a Generation, new: &'a mut Generation) -> Self {
+    pub fn new(old: &'a Generation) -> Self {
         Self {
             old,
-            new,
+            carried: Vec::new(),
             taken: HashMap::default(),
         }
     }
 
-    /// Makes the name one of the new generation.
+    /// Makes the name one of the next generation.
     pub fn carry(&mut self, name: &mut Name) {
-        let (old, carried) = (self.old, &mut self.new.carried);
+        let (old, carried) = (self.old, &mut self.carried);
         let index = *self.taken.entry(*name).or_insert_with(|| {
             carried.push(name.text(old).as_bytes().into());
             carried.len() as u64 - 1
         });
         *name = Name::Carried(index);
+    }
+
+    /// Hands all that was taken to the next generation.
+    pub fn hand_to(self, next: &Generation) {
+        next.carry(self.carried);
     }
 }

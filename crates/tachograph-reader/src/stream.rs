@@ -1,0 +1,83 @@
+//! A thread's events, read one by one out of its batches.
+//!
+//! Used where events are put in order, or by the thread that reads ahead of that.
+
+use crate::generation::{Generation, NO_BATCH, Stream};
+use tachograph_wire::limits::MAX_EVENT_ARGS;
+use tachograph_wire::record::read_event;
+use tachograph_wire::{ByteOffset, EventKind, Nanos, WireError};
+
+/// A place in a thread's batches.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct InBatches {
+    /// Of the last event, by the thread's own clock.
+    time: Nanos,
+    next_batch: u32,
+    at: usize,
+    end: usize,
+    /// Adds up from a place in the generation's bytes to one in the trace.
+    shift: u64,
+}
+
+/// An event as its thread wrote it, but for the arguments, which have their place already.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Raw {
+    pub kind: EventKind,
+    /// By the thread's own clock.
+    pub time: Nanos,
+    pub offset: ByteOffset,
+}
+
+impl InBatches {
+    /// The start of a thread's batches.
+    pub fn of(stream: &Stream) -> Self {
+        Self {
+            time: Nanos(0),
+            next_batch: stream.first,
+            at: 0,
+            end: 0,
+            shift: 0,
+        }
+    }
+
+    /// Reads the next event, if there is one, and puts its arguments in place.
+    ///
+    /// # Errors
+    /// If it is none. There is nothing more to read then.
+    #[inline]
+    pub fn next(
+        &mut self,
+        generation: &Generation,
+        args: &mut [u64; MAX_EVENT_ARGS],
+    ) -> Result<Option<Raw>, WireError> {
+        while self.at == self.end {
+            if self.next_batch == NO_BATCH {
+                return Ok(None);
+            }
+            self.enter(generation);
+        }
+        let payload = generation.bytes.get(self.at..self.end).unwrap_or_default();
+        let offset = ByteOffset((self.at as u64).wrapping_add(self.shift));
+        let read = read_event(payload, offset, args)?;
+        self.at += read.len;
+        let delta = generation.scale.nanos(read.dt);
+        self.time = Nanos(self.time.0.saturating_add(delta.0));
+        Ok(Some(Raw {
+            kind: read.kind,
+            time: self.time,
+            offset,
+        }))
+    }
+
+    #[cold]
+    fn enter(&mut self, generation: &Generation) {
+        let batch = generation.streams.batches.get(self.next_batch as usize);
+        let Some(batch) = batch else {
+            self.next_batch = NO_BATCH;
+            return;
+        };
+        (self.at, self.end, self.next_batch) = (batch.start, batch.end, batch.next);
+        self.shift = batch.offset.0.wrapping_sub(batch.start as u64);
+        self.time = generation.scale.nanos(batch.time);
+    }
+}
