@@ -8,13 +8,14 @@ mod number;
 mod stacks;
 mod wall;
 
+use crate::events::Events;
 use crate::input::{self, Input, Trouble};
 use crate::outcome::Outcome;
 use crate::progress::Bar;
 use filter::{Filter, Verdict};
 use std::io::{self, IsTerminal, Write};
 use std::path::Path;
-use tachograph_reader::{End, Event, Options, ReadError, Reader};
+use tachograph_reader::{End, Event, Options, ReadError};
 use tachograph_text::write::DumpError;
 use tachograph_text::{WireReader, write_wire};
 
@@ -61,10 +62,16 @@ enum Over {
 /// Runs the subcommand.
 pub fn run(args: &Args) -> anyhow::Result<Outcome> {
     if args.format == Layout::Wire && args.filter.is_anything() {
-        anyhow::bail!("--from, --to and --kind are for events; --format wire prints records of the file, which have no order. Leave them out, or take another --format");
+        anyhow::bail!(
+            "--from, --to and --kind are for events; --format wire prints records of the file, which have no order. Leave them out, or take another --format"
+        );
     }
     let path = &args.file.path;
-    let bar = if io::stdout().is_terminal() { Bar::Hidden } else { Bar::Shown };
+    let bar = if io::stdout().is_terminal() {
+        Bar::Hidden
+    } else {
+        Bar::Shown
+    };
     let input = Input::open(path, bar)?;
     let trouble = input.trouble();
     let filter = Filter::new(args.filter.clone());
@@ -105,14 +112,14 @@ fn print(
 ) -> anyhow::Result<Over> {
     let mut options = Options::default();
     options.keep_incomplete = keep_incomplete;
-    let mut reader = match Reader::with_options(input, options) {
-        Ok(reader) => reader,
+    let mut events = match Events::read(input, options) {
+        Ok(events) => events,
         Err(error) => return Ok(Over::Broken(error.to_string())),
     };
     let mut stdout = io::stdout().lock();
     let mut lines = Vec::with_capacity(CHUNK_BYTES + CHUNK_BYTES / 4);
     let result = loop {
-        match reader.next_event() {
+        match events.next_event() {
             Ok(Some(event)) => match filter.of(&event) {
                 Verdict::Take => form.write(&event, &mut lines),
                 Verdict::Leave => continue,
@@ -128,7 +135,7 @@ fn print(
     };
     stdout.write_all(&lines)?;
     stdout.flush()?;
-    Ok(over(result, reader.end()))
+    Ok(over(result, events.end()))
 }
 
 /// What is to be said about the end; nothing, if it was not read.

@@ -13,11 +13,10 @@ use crate::progress::{Bar, Progress};
 use anyhow::Context;
 use flate2::read::MultiGzDecoder;
 use frames::Frames;
-use std::cell::RefCell;
 use std::fs::File;
 use std::io::{self, Chain, Cursor, Read};
 use std::path::{Path, PathBuf};
-use std::rc::Rc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tachograph_text::Expectation;
 
 /// What stands at the start of compressed data.
@@ -32,7 +31,7 @@ const COMPRESSED_BYTES: usize = 128 << 10;
 
 /// An opened input: yields the bytes of a trace.
 pub struct Input {
-    bytes: Box<dyn Read>,
+    bytes: Box<dyn Read + Send>,
     /// What the text around the trace expects of it, if it is a golden file.
     pub expects: Option<Expectation>,
     trouble: Trouble,
@@ -40,7 +39,7 @@ pub struct Input {
 
 /// What went wrong below the trace, for when reading is over.
 #[derive(Clone, Default, Debug)]
-pub struct Trouble(Rc<RefCell<Option<Why>>>);
+pub struct Trouble(Arc<Mutex<Option<Why>>>);
 
 /// What went wrong.
 #[derive(Debug)]
@@ -59,7 +58,7 @@ impl Input {
     pub fn open(path: &Path, bar: Bar) -> anyhow::Result<Self> {
         let name = path.display();
         if path == Path::new("-") {
-            let input = Self::of(io::stdin().lock(), Progress::new(None).if_shown(bar));
+            let input = Self::of(io::stdin(), Progress::new(None).if_shown(bar));
             return input.context("can't read standard input");
         }
         let file = File::open(path).with_context(|| format!("can't open {name}"))?;
@@ -70,7 +69,7 @@ impl Input {
         input.with_context(|| format!("can't read {name}"))
     }
 
-    fn of(source: impl Read + 'static, progress: Progress) -> io::Result<Self> {
+    fn of(source: impl Read + Send + 'static, progress: Progress) -> io::Result<Self> {
         let trouble = Trouble::default();
         let mut source = Source {
             source,
@@ -79,7 +78,10 @@ impl Input {
             trouble: trouble.clone(),
         };
         let mut start = Vec::new();
-        source.by_ref().take(LOOK_BYTES as u64).read_to_end(&mut start)?;
+        source
+            .by_ref()
+            .take(LOOK_BYTES as u64)
+            .read_to_end(&mut start)?;
         let mut expects = None;
         let whole = Whole::new(start, source);
         let bytes = match whole.packing() {
@@ -120,11 +122,9 @@ impl Trouble {
     /// # Errors
     /// The one of the system.
     pub fn refuse_io(&self, path: &Path) -> anyhow::Result<()> {
-        let mut why = self.0.borrow_mut();
+        let mut why = self.why();
         match why.take() {
-            Some(Why::Io(error)) => {
-                Err(anyhow::anyhow!("can't read {}: {error}", path.display()))
-            }
+            Some(Why::Io(error)) => Err(anyhow::anyhow!("can't read {}: {error}", path.display())),
             other => {
                 *why = other;
                 Ok(())
@@ -134,14 +134,19 @@ impl Trouble {
 
     /// What is wrong with what surrounds the trace.
     pub fn content(&self) -> Option<String> {
-        match &*self.0.borrow() {
+        match &*self.why() {
             Some(Why::Content(why)) => Some(why.clone()),
             _ => None,
         }
     }
 
+    fn why(&self) -> MutexGuard<'_, Option<Why>> {
+        // A value that is only ever filled in is whole, whoever panicked.
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     fn put(&self, why: Why) {
-        self.0.borrow_mut().get_or_insert(why);
+        self.why().get_or_insert(why);
     }
 }
 
@@ -200,16 +205,16 @@ enum Packing {
 /// Decompressed bytes. Where the compressed ones end too early or are broken, it ends, and says so to [`Trouble`]: then what stands before is
 /// as good as a trace that was cut off.
 struct Unpacked {
-    bytes: Box<dyn Read>,
+    bytes: Box<dyn Read + Send>,
     name: &'static str,
     trouble: Trouble,
     over: bool,
 }
 
 impl Unpacked {
-    fn new<R: Read + 'static>(packing: Packing, whole: Whole<R>, trouble: Trouble) -> Self {
+    fn new<R: Read + Send + 'static>(packing: Packing, whole: Whole<R>, trouble: Trouble) -> Self {
         let packed = io::BufReader::with_capacity(COMPRESSED_BYTES, whole.0);
-        let (bytes, name): (Box<dyn Read>, _) = match packing {
+        let (bytes, name): (Box<dyn Read + Send>, _) = match packing {
             Packing::Gzip => (Box::new(MultiGzDecoder::new(packed)), "gzip"),
             Packing::Zstd => (Box::new(Frames::new(packed)), "zstd"),
         };
@@ -244,11 +249,6 @@ impl Read for Unpacked {
             read => read,
         }
     }
-}
-
-/// A path as the messages have it.
-pub fn name(path: &Path) -> String {
-    path.display().to_string()
 }
 
 /// Where a trace is, as typed.

@@ -3,8 +3,10 @@
 //! Owns the command line and the exit code. Each subcommand is a room of its own, named after it.
 #![forbid(unsafe_code)]
 
+mod check;
 mod demo;
 mod dump;
+mod events;
 mod input;
 mod outcome;
 mod progress;
@@ -28,6 +30,7 @@ struct Cli {
 
 #[derive(Subcommand)]
 enum Command {
+    Check(check::Args),
     Dump(dump::Args),
     Demo(demo::Args),
     Stats(stats::Args),
@@ -35,6 +38,7 @@ enum Command {
 
 fn main() -> ExitCode {
     let result = match Cli::parse().command {
+        Command::Check(args) => check::run(&args),
         Command::Dump(args) => dump::run(&args),
         Command::Demo(args) => demo::run(args),
         Command::Stats(args) => stats::run(&args),

@@ -20,16 +20,28 @@ impl FromStr for Moment {
 
     fn from_str(text: &str) -> Result<Self, String> {
         let wrong = || {
-            format!("found `{text}`, wanted a time since the start, as 1.5s, 200ms, 3us or 40ns, or nanoseconds of the trace's clock, as @1234")
+            format!(
+                "found `{text}`, wanted a time since the start, as 1.5s, 200ms, 3us or 40ns, or nanoseconds of the trace's clock, as @1234"
+            )
         };
         if let Some(nanos) = text.strip_prefix('@') {
-            return nanos.parse().map(|ns| Self::At(Nanos(ns))).map_err(|_| wrong());
+            return nanos
+                .parse()
+                .map(|ns| Self::At(Nanos(ns)))
+                .map_err(|_| wrong());
         }
-        const UNITS: [(&str, f64); 5] =
-            [("ns", 1.0), ("us", 1e3), ("\u{b5}s", 1e3), ("ms", 1e6), ("s", 1e9)];
+        const UNITS: [(&str, f64); 5] = [
+            ("ns", 1.0),
+            ("us", 1e3),
+            ("\u{b5}s", 1e3),
+            ("ms", 1e6),
+            ("s", 1e9),
+        ];
         let unit = UNITS.iter().find_map(|(unit, ns)| {
             let number = text.strip_suffix(unit)?;
-            number.ends_with(|c: char| c.is_ascii_digit()).then_some((number, ns))
+            number
+                .ends_with(|c: char| c.is_ascii_digit())
+                .then_some((number, ns))
         });
         let (number, ns) = unit.ok_or_else(wrong)?;
         let number: f64 = number.parse().map_err(|_| wrong())?;
@@ -189,7 +201,9 @@ mod tests {
 
     #[test]
     fn refuses_times_without_units_and_what_is_no_time() {
-        for text in ["", "5", "s", "-1s", "1h", "nans", "infs", "1e99s", "@", "@1s", "1 s"] {
+        for text in [
+            "", "5", "s", "-1s", "1h", "nans", "infs", "1e99s", "@", "@1s", "1 s",
+        ] {
             assert!(text.parse::<Moment>().is_err(), "{text:?}");
         }
     }

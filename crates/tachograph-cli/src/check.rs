@@ -1,0 +1,104 @@
+//! `tacho check`: says whether traces are valid.
+//!
+//! Owns the arguments and the way through a file; `report` is the result, `view` shows it. The reader says whether events can be put in order,
+//! its validator whether they can be true.
+
+mod report;
+mod view;
+
+use crate::events::Events;
+use crate::input::Input;
+use crate::outcome::Outcome;
+use crate::progress::Bar;
+use report::{Counts, Failure, Findings, Report};
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+use tachograph_reader::validate::Validator;
+use tachograph_reader::{End, Kind, Options};
+
+/// Says whether traces are valid.
+///
+/// Reads Go's execution trace v2 (Go 1.22 and later). A trace that breaks off is invalid, too. A golden file, which is a trace as text with the
+/// verdict that it should get, is held against that verdict.
+#[derive(clap::Args, Clone, Debug)]
+pub struct Args {
+    /// Traces, or `-` for standard input; gzip and zstd are undone, text traces are encoded.
+    #[arg(value_name = "FILE", required = true)]
+    files: Vec<PathBuf>,
+    /// Print JSON, one object a line for each file.
+    #[arg(long)]
+    json: bool,
+}
+
+/// Runs the subcommand.
+pub fn run(args: &Args) -> anyhow::Result<Outcome> {
+    let mut out = io::stdout().lock();
+    let mut outcome = Outcome::Fine;
+    for path in &args.files {
+        let report = match of_file(path) {
+            Ok(report) => report,
+            Err(error) => {
+                eprintln!("tacho: {error:#}");
+                outcome = Outcome::Failed;
+                continue;
+            }
+        };
+        if args.json {
+            serde_json::to_writer(&mut out, &report)?;
+            writeln!(out)?;
+        } else {
+            view::write(&report, &mut out)?;
+        }
+        if !report.is_ok() && outcome == Outcome::Fine {
+            outcome = Outcome::InvalidTrace;
+        }
+    }
+    out.flush()?;
+    Ok(outcome)
+}
+
+/// Checks a file; the error is one of reading, never of the trace.
+fn of_file(path: &Path) -> anyhow::Result<Report> {
+    let mut input = Input::open(path, Bar::Shown)?;
+    let (trouble, expects) = (input.trouble(), input.expects.take());
+    let mut report = Report::new(path.display().to_string());
+    let failure = match Events::read(input, Options::default()) {
+        Ok(events) => check(events, &mut report),
+        Err(error) => Some(Failure::of_read(&error)),
+    };
+    trouble.refuse_io(path)?;
+    report.error = failure;
+    if let Some(why) = trouble.content() {
+        report.error = Some(Failure::of_content(why, report.error.take()));
+    }
+    report.hold_against(expects);
+    Ok(report)
+}
+
+/// Goes through the events; gives why there are no more, if not because they ended.
+fn check(mut events: Events, report: &mut Report) -> Option<Failure> {
+    report.version = Some(format!("1.{}", events.version().minor()));
+    let mut validator = Validator::new(events.version());
+    let (mut counts, mut findings) = (Counts::default(), Findings::default());
+    let failure = loop {
+        match events.next_event() {
+            Ok(Some(event)) => {
+                match event.kind() {
+                    Kind::Sync(sync) => counts.generations += u64::from(!sync.is_last()),
+                    Kind::Sample => counts.samples += 1,
+                    _ => counts.events += 1,
+                }
+                if let Err(violations) = validator.event(&event) {
+                    findings.add(&violations);
+                }
+            }
+            Ok(None) => break None,
+            Err(error) => break Some(Failure::of_read(&error)),
+        }
+    };
+    (report.counts, report.findings) = (counts, findings);
+    match (failure, events.end()) {
+        (None, Some(End::Truncated(lost))) => Some(Failure::of_cut(lost)),
+        (failure, _) => failure,
+    }
+}

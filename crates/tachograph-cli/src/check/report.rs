@@ -1,0 +1,240 @@
+//! What `tacho check` found out about a file.
+//!
+//! Owns the form of `--json`: keys are only ever added, what is unknown is `null`. Filled by `check`, shown by `view`.
+
+use serde::Serialize;
+use tachograph_reader::validate::{Violation, Violations};
+use tachograph_reader::{BrokenTrace, ReadError, Truncated};
+use tachograph_text::Expectation;
+use tachograph_wire::EventKind;
+
+/// Findings that are kept; of the others only the number is.
+const MOST_FINDINGS: usize = 20;
+
+/// What was found out about a file.
+#[derive(Serialize, Debug)]
+pub struct Report {
+    /// The file as it was typed.
+    pub file: String,
+    /// Whether the trace is valid.
+    pub valid: bool,
+    /// Version in the file header, as `1.26`; absent if there is none that is read here.
+    pub version: Option<String>,
+    #[serde(flatten)]
+    pub counts: Counts,
+    /// Why there are no more events.
+    pub error: Option<Failure>,
+    #[serde(flatten)]
+    pub findings: Findings,
+    /// What a golden file expects; absent for other files.
+    pub golden: Option<Golden>,
+}
+
+/// How much there is.
+#[derive(Serialize, Default, Debug)]
+pub struct Counts {
+    /// Ordered events, without samples and syncs.
+    pub events: u64,
+    /// CPU samples.
+    pub samples: u64,
+    /// Generations.
+    pub generations: u64,
+}
+
+/// Why there are no more events.
+#[derive(Serialize, Debug)]
+pub struct Failure {
+    /// The rule that is broken, by its name in the reader's catalogue.
+    pub rule: Option<&'static str>,
+    /// The generation.
+    pub generation: Option<u64>,
+    /// The thread.
+    pub thread: Option<u64>,
+    /// First byte of what is wrong, uncompressed.
+    pub offset: Option<u64>,
+    /// The event that is wrong.
+    pub event: Option<&'static str>,
+    /// What is lost, if the trace is only cut off.
+    pub lost: Option<Lost>,
+    /// All of it in words.
+    pub message: String,
+}
+
+/// What the end of a trace that was cut off lacks.
+#[derive(Serialize, Debug)]
+pub struct Lost {
+    /// Bytes at the end that make no whole batch.
+    pub partial_bytes: u64,
+    /// Events that are there and can't be put in order.
+    pub unordered_events: u64,
+    /// Strings and stacks that are missing.
+    pub unresolved_ids: u64,
+    /// Why ordering ended before the events did, in words.
+    pub stopped_by: Option<String>,
+}
+
+/// Events that can't be true.
+#[derive(Serialize, Default, Debug)]
+pub struct Findings {
+    /// How many things are wrong.
+    pub findings_total: u64,
+    /// The first of them.
+    pub findings: Vec<Finding>,
+}
+
+/// One thing that can't be true.
+#[derive(Serialize, Debug)]
+pub struct Finding {
+    /// The rule that is broken, by its name in the validator's catalogue.
+    pub rule: &'static str,
+    /// The generation; `null` at the end of the trace.
+    pub generation: Option<u64>,
+    /// The thread.
+    pub thread: Option<u64>,
+    /// Where the event stands, uncompressed.
+    pub offset: u64,
+    /// The event; `null` for a sync.
+    pub event: Option<&'static str>,
+    /// When, on the trace's clock.
+    pub time_ns: i64,
+    /// All of it in words.
+    pub message: String,
+}
+
+/// The verdict that a golden file expects.
+#[derive(Serialize, Debug)]
+pub struct Golden {
+    /// `SUCCESS`, or `FAILURE` with a pattern.
+    pub wanted: String,
+    /// What is wrong with the verdict; `null` if it is the one expected.
+    pub mismatch: Option<String>,
+}
+
+impl Report {
+    /// Nothing is known.
+    pub fn new(file: String) -> Self {
+        Self {
+            file,
+            valid: false,
+            version: None,
+            counts: Counts::default(),
+            error: None,
+            findings: Findings::default(),
+            golden: None,
+        }
+    }
+
+    /// Comes to the verdict, and compares it with what a golden file expects.
+    pub fn hold_against(&mut self, expects: Option<Expectation>) {
+        let verdict = self.verdict();
+        self.golden = expects.map(|expects| Golden {
+            wanted: expects.to_string(),
+            mismatch: expects.check(&verdict).err().map(|found| found.to_string()),
+        });
+        self.valid = verdict.is_ok();
+    }
+
+    /// Whether all is as it should be: the trace is valid, or as broken as a golden file says.
+    pub fn is_ok(&self) -> bool {
+        match &self.golden {
+            Some(golden) => golden.mismatch.is_none(),
+            None => self.valid,
+        }
+    }
+
+    /// The first thing that is wrong.
+    pub fn verdict(&self) -> Result<(), String> {
+        let first = self.findings.findings.first();
+        match (first.map(|first| &first.message), &self.error) {
+            (Some(message), _) => Err(message.clone()),
+            (None, Some(failure)) => Err(failure.message.clone()),
+            (None, None) => Ok(()),
+        }
+    }
+}
+
+impl Findings {
+    /// Adds what is wrong with an event.
+    pub fn add(&mut self, violations: &Violations) {
+        for violation in violations.iter() {
+            self.findings_total += 1;
+            if self.findings.len() < MOST_FINDINGS {
+                self.findings.push(Finding::of(violation));
+            }
+        }
+    }
+}
+
+impl Finding {
+    fn of(violation: &Violation) -> Self {
+        Self {
+            rule: violation.check().name(),
+            generation: violation.generation.map(|generation| generation.0),
+            thread: violation.thread.map(|thread| thread.0),
+            offset: violation.offset.0,
+            event: violation.event.map(EventKind::name),
+            time_ns: violation.time.0,
+            message: violation.to_string(),
+        }
+    }
+}
+
+impl Failure {
+    /// The reader gave up.
+    pub fn of_read(error: &ReadError) -> Self {
+        let broken = match error {
+            ReadError::Broken(broken) => Some(&**broken),
+            _ => None,
+        };
+        let of = |field: fn(&BrokenTrace) -> Option<u64>| broken.and_then(field);
+        Self {
+            rule: error.rule().map(|rule| rule.name()),
+            generation: of(|broken| Some(broken.generation?.0)),
+            thread: of(|broken| Some(broken.thread?.0)),
+            offset: of(|broken| Some(broken.offset.0)),
+            event: broken.and_then(|broken| broken.event.map(EventKind::name)),
+            lost: None,
+            message: error.to_string(),
+        }
+    }
+
+    /// The trace ends too early.
+    pub fn of_cut(cut: &Truncated) -> Self {
+        Self {
+            rule: Some("G3"),
+            generation: cut.generation.map(|generation| generation.0),
+            thread: None,
+            offset: Some(cut.offset.0),
+            event: None,
+            lost: Some(Lost {
+                partial_bytes: cut.partial_bytes,
+                unordered_events: cut.unordered_events,
+                unresolved_ids: cut.unresolved_ids,
+                stopped_by: cut.stopped_by.as_ref().map(BrokenTrace::to_string),
+            }),
+            message: cut.to_string(),
+        }
+    }
+
+    /// What surrounds the trace is broken, which is the cause of what is wrong inside, if something is.
+    pub fn of_content(why: String, inside: Option<Self>) -> Self {
+        let lost = inside.filter(|inside| inside.lost.is_some());
+        let message = match &lost {
+            Some(lost) => format!("{why}; {}", lost.message),
+            None => why,
+        };
+        let nothing = Self {
+            rule: None,
+            generation: None,
+            thread: None,
+            offset: None,
+            event: None,
+            lost: None,
+            message: String::new(),
+        };
+        Self {
+            message,
+            ..lost.unwrap_or(nothing)
+        }
+    }
+}
