@@ -4,8 +4,11 @@
 
 mod filter;
 mod go;
+mod json;
+mod names;
 mod number;
 mod stacks;
+mod text;
 mod wall;
 
 use crate::events::Events;
@@ -30,8 +33,11 @@ pub struct Args {
     #[command(flatten)]
     file: input::One,
     /// How to print.
-    #[arg(long, value_enum, default_value_t = Layout::Go)]
+    #[arg(long, value_enum, default_value_t = Layout::Text)]
     format: Layout,
+    /// Print whole stacks instead of the function at their top (--format text).
+    #[arg(long)]
+    stacks: bool,
     #[command(flatten)]
     filter: filter::Args,
 }
@@ -39,6 +45,10 @@ pub struct Args {
 /// Forms of output.
 #[derive(clap::ValueEnum, Clone, Copy, PartialEq, Eq, Debug)]
 enum Layout {
+    /// One line an event, for people.
+    Text,
+    /// One JSON object an event, a line each.
+    Json,
     /// What `go tool trace -d=parsed` prints.
     Go,
     /// What `go tool trace -d=wire` prints: the records of the file as they stand there.
@@ -47,6 +57,9 @@ enum Layout {
 
 /// A form of output.
 trait Form {
+    /// Learns from an event, whether it is asked for or not.
+    fn see(&mut self, _event: &Event<'_>) {}
+
     /// Appends the lines of an event.
     fn write(&mut self, event: &Event<'_>, out: &mut Vec<u8>);
 }
@@ -77,7 +90,10 @@ pub fn run(args: &Args) -> anyhow::Result<Outcome> {
     let filter = Filter::new(args.filter.clone());
     let over = match args.format {
         Layout::Wire => wire(input),
+        // N.B. for Go a generation that is cut off is not there.
         Layout::Go => print(input, false, filter, go::Go::new()),
+        Layout::Text => print(input, true, filter, text::Text::new(args.stacks)),
+        Layout::Json => print(input, true, filter, json::Json),
     };
     finish(over?, path, &trouble)
 }
@@ -120,11 +136,14 @@ fn print(
     let mut lines = Vec::with_capacity(CHUNK_BYTES + CHUNK_BYTES / 4);
     let result = loop {
         match events.next_event() {
-            Ok(Some(event)) => match filter.of(&event) {
-                Verdict::Take => form.write(&event, &mut lines),
-                Verdict::Leave => continue,
-                Verdict::Over => break Ok(false),
-            },
+            Ok(Some(event)) => {
+                form.see(&event);
+                match filter.of(&event) {
+                    Verdict::Take => form.write(&event, &mut lines),
+                    Verdict::Leave => continue,
+                    Verdict::Over => break Ok(false),
+                }
+            }
             Ok(None) => break Ok(true),
             Err(error) => break Err(error),
         }

@@ -142,14 +142,21 @@ impl Report {
         }
     }
 
-    /// The first thing that is wrong.
+    /// The first thing that is wrong: all that is wrong with one event, or why there are no more.
     pub fn verdict(&self) -> Result<(), String> {
-        let first = self.findings.findings.first();
-        match (first.map(|first| &first.message), &self.error) {
-            (Some(message), _) => Err(message.clone()),
-            (None, Some(failure)) => Err(failure.message.clone()),
-            (None, None) => Ok(()),
+        let all = &self.findings.findings;
+        let first = all.first().map(|first| (first.offset, first.time_ns));
+        if first.is_none() {
+            return match &self.error {
+                Some(failure) => Err(failure.message.clone()),
+                None => Ok(()),
+            };
         }
+        let of_first = all
+            .iter()
+            .take_while(|one| Some((one.offset, one.time_ns)) == first);
+        let messages: Vec<&str> = of_first.map(|one| one.message.as_str()).collect();
+        Err(messages.join("\n"))
     }
 }
 

@@ -1,0 +1,274 @@
+//! Events as JSON, one object a line.
+//!
+//! Owns the keys: they are only ever added. Called by `dump`. Text that is no UTF-8 has U+FFFD where it isn't. What an event doesn't have is
+//! left out.
+//!
+//! | key | what |
+//! |---|---|
+//! | `time_ns` | nanoseconds of the trace's clock |
+//! | `kind` | `sync`, `metric`, `label`, `sample`, `range-begin`, `range-active`, `range-end`, `task-begin`, `task-end`, `region-begin`, `region-end`, `log`, `transition`, `experimental` |
+//! | `thread`, `proc`, `task` | where it happened, as it was before the event |
+//! | `generation`, `offset`, `wire` | where it stands in the file, uncompressed, and as which record |
+//! | `stack` | frames of whoever was executing, leaf first: `pc` (in base 16), `function`, `file`, `line` |
+//! | sync | `number`; `last` at the end of the trace; `clock`: `trace_ns`, `mono_ns`, `wall_sec`, `wall_nsec` |
+//! | metric | `name`, `value` |
+//! | label | `label` |
+//! | range | `name`; `scope`: `task` or `proc` and its id; `swept_bytes` and `reclaimed_bytes` at the end of a sweep |
+//! | task | `user_task`, `parent`, `name` |
+//! | region | `user_task` (0 is none), `name` |
+//! | log | `user_task`, `category`, `message` |
+//! | transition | `of`: `task` or `proc` and its id; `from`, `to`, `reason`; `own_stack`: frames of what changes, if they are others than `stack` |
+//! | experimental | `name`, `args` |
+
+use super::Form;
+use serde::{Serialize, Serializer};
+use std::borrow::Cow;
+use std::collections::BTreeMap;
+use tachograph_reader::{
+    Change, Event, Generation, Kind, Range, Resource, Stack, Sync, Transition,
+};
+use tachograph_wire::EventKind;
+
+/// Writes events as objects.
+#[derive(Debug)]
+pub struct Json;
+
+impl Form for Json {
+    fn write(&mut self, event: &Event<'_>, out: &mut Vec<u8>) {
+        let kind = event.kind();
+        let object = Object {
+            time_ns: event.time().0,
+            kind: name(&kind),
+            thread: event.thread().map(|thread| thread.0),
+            proc: event.proc().map(|proc| proc.0),
+            task: event.task().map(|task| task.0),
+            generation: event
+                .generation()
+                .map(Generation::number)
+                .map(|number| number.0),
+            offset: event.offset().0,
+            wire: event.wire_kind().map(EventKind::name),
+            fields: fields(event, &kind),
+            stack: event.stack().map(Frames),
+        };
+        // Neither a vector nor one of these objects can fail.
+        let _ = serde_json::to_writer(&mut *out, &object);
+        out.push(b'\n');
+    }
+}
+
+#[derive(Serialize)]
+struct Object<'a> {
+    time_ns: i64,
+    kind: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    thread: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    proc: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    task: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    generation: Option<u64>,
+    offset: u64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    wire: Option<&'static str>,
+    #[serde(flatten)]
+    fields: Fields<'a>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    stack: Option<Frames<'a>>,
+}
+
+#[derive(Serialize)]
+#[serde(untagged)]
+enum Fields<'a> {
+    None {},
+    Sync {
+        number: u64,
+        last: bool,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        clock: Option<Clock>,
+    },
+    Metric {
+        name: &'static str,
+        value: u64,
+    },
+    Label {
+        label: Cow<'a, str>,
+    },
+    Range {
+        name: String,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        scope: Option<Of>,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        swept_bytes: Option<u64>,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        reclaimed_bytes: Option<u64>,
+    },
+    Task {
+        user_task: u64,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        parent: Option<u64>,
+        name: Cow<'a, str>,
+    },
+    Region {
+        user_task: u64,
+        name: Cow<'a, str>,
+    },
+    Log {
+        user_task: u64,
+        category: Cow<'a, str>,
+        message: Cow<'a, str>,
+    },
+    Transition {
+        of: Of,
+        from: &'static str,
+        to: &'static str,
+        #[serde(skip_serializing_if = "str::is_empty")]
+        reason: Cow<'a, str>,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        own_stack: Option<Frames<'a>>,
+    },
+    Experimental {
+        name: &'static str,
+        args: BTreeMap<&'static str, u64>,
+    },
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "lowercase")]
+enum Of {
+    Task(u64),
+    Proc(u64),
+}
+
+#[derive(Serialize)]
+struct Clock {
+    trace_ns: i64,
+    mono_ns: u64,
+    wall_sec: i64,
+    wall_nsec: u64,
+}
+
+/// A stack as a list.
+struct Frames<'a>(Stack<'a>);
+
+#[derive(Serialize)]
+struct Frame<'a> {
+    pc: String,
+    function: Cow<'a, str>,
+    file: Cow<'a, str>,
+    line: u64,
+}
+
+impl Serialize for Frames<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_seq(self.0.frames().map(|frame| Frame {
+            pc: format!("0x{:x}", frame.pc),
+            function: frame.function.to_str_lossy(),
+            file: frame.file.to_str_lossy(),
+            line: frame.line,
+        }))
+    }
+}
+
+fn name(kind: &Kind<'_>) -> &'static str {
+    match kind {
+        Kind::Sync(_) => "sync",
+        Kind::Metric(_) => "metric",
+        Kind::Label(_) => "label",
+        Kind::Sample => "sample",
+        Kind::RangeBegin(_) => "range-begin",
+        Kind::RangeActive(_) => "range-active",
+        Kind::RangeEnd(_) => "range-end",
+        Kind::TaskBegin(_) => "task-begin",
+        Kind::TaskEnd(_) => "task-end",
+        Kind::RegionBegin(_) => "region-begin",
+        Kind::RegionEnd(_) => "region-end",
+        Kind::Log(_) => "log",
+        Kind::Transition(_) => "transition",
+        Kind::Experimental(_) => "experimental",
+        _ => "unknown",
+    }
+}
+
+fn fields<'a>(event: &Event<'a>, kind: &Kind<'a>) -> Fields<'a> {
+    match kind {
+        Kind::Sync(sync) => of_sync(sync),
+        Kind::Metric(metric) => Fields::Metric {
+            name: metric.name.name(),
+            value: metric.value,
+        },
+        Kind::Label(label) => Fields::Label {
+            label: label.label.to_str_lossy(),
+        },
+        Kind::RangeBegin(range) | Kind::RangeActive(range) | Kind::RangeEnd(range) => {
+            of_range(range)
+        }
+        Kind::TaskBegin(task) | Kind::TaskEnd(task) => Fields::Task {
+            user_task: task.id.0,
+            parent: task.parent.map(|parent| parent.0),
+            name: task.name.to_str_lossy(),
+        },
+        Kind::RegionBegin(region) | Kind::RegionEnd(region) => Fields::Region {
+            user_task: region.task.0,
+            name: region.name.to_str_lossy(),
+        },
+        Kind::Log(log) => Fields::Log {
+            user_task: log.task.0,
+            category: log.category.to_str_lossy(),
+            message: log.message.to_str_lossy(),
+        },
+        Kind::Transition(transition) => of_transition(event, transition),
+        Kind::Experimental(experimental) => {
+            let names = experimental.kind.spec().args_after_dt().iter();
+            Fields::Experimental {
+                name: experimental.kind.name(),
+                args: names
+                    .map(|arg| arg.name)
+                    .zip(experimental.args.iter().copied())
+                    .collect(),
+            }
+        }
+        _ => Fields::None {},
+    }
+}
+
+fn of_sync<'a>(sync: &Sync<'a>) -> Fields<'a> {
+    Fields::Sync {
+        number: sync.number,
+        last: sync.is_last(),
+        clock: sync.clock().map(|clock| Clock {
+            trace_ns: clock.trace.0,
+            mono_ns: clock.mono_ns,
+            wall_sec: clock.wall_sec,
+            wall_nsec: clock.wall_nsec,
+        }),
+    }
+}
+
+fn of_range<'a>(range: &Range<'a>) -> Fields<'a> {
+    Fields::Range {
+        name: range.name.to_string(),
+        scope: range.scope.map(|scope| match scope {
+            Resource::Task(task) => Of::Task(task.0),
+            Resource::Proc(proc) => Of::Proc(proc.0),
+        }),
+        swept_bytes: range.swept.map(|swept| swept.swept_bytes),
+        reclaimed_bytes: range.swept.map(|swept| swept.reclaimed_bytes),
+    }
+}
+
+fn of_transition<'a>(event: &Event<'a>, transition: &Transition<'a>) -> Fields<'a> {
+    let (of, from, to) = match transition.change {
+        Change::Task { id, from, to } => (Of::Task(id.0), from.name(), to.name()),
+        Change::Proc { id, from, to } => (Of::Proc(id.0), from.name(), to.name()),
+    };
+    let own = transition.stack.filter(|own| Some(*own) != event.stack());
+    Fields::Transition {
+        of,
+        from,
+        to,
+        reason: transition.reason.to_str_lossy(),
+        own_stack: own.map(Frames),
+    }
+}
