@@ -53,7 +53,7 @@ pub const PROGRAMS: &[Program] = &[
     Program { name: "syscalls", sizes: (2, 40), older: &[Version::Go123], ..COMMON },
     Program { name: "callbacks", sizes: (3, 40), needs_c: true, older: &[Version::Go125], ..COMMON },
     Program { name: "iterators", sizes: (6, 200), older: &[Version::Go123], ..COMMON },
-    Program { name: "gc", sizes: (1, 10), ..COMMON },
+    Program { name: "gc", sizes: (1, 15), ..COMMON },
     Program { name: "gomaxprocs", sizes: (1, 20), ..COMMON },
     Program { name: "profile", sizes: (1, 20), period_ns: 20 * MS, ..COMMON },
     Program { name: "flight", sizes: (1, 4), ..COMMON },

@@ -131,6 +131,8 @@ fn go() -> Command {
         ("GOTOOLCHAIN", "local"),
         ("GOWORK", "off"),
         ("GO111MODULE", "off"),
+        // Wall times are printed in the zone of the reader.
+        ("TZ", "UTC"),
     ];
     command.envs(settings);
     command
