@@ -13,7 +13,10 @@ use tachograph_wire::{ArgKind, EventKind};
 /// # Errors
 /// If anything is missing from a whole one.
 #[inline]
-pub(crate) fn references(record: &Record, generation: &Generation) -> Result<u64, Box<BrokenTrace>> {
+pub(crate) fn references(
+    record: &Record,
+    generation: &Generation,
+) -> Result<u64, Box<BrokenTrace>> {
     let Some(kind) = record.kind else {
         return Ok(0);
     };

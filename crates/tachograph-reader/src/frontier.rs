@@ -11,8 +11,8 @@
 
 use crate::generation::Generation;
 use crate::order::Seat;
-use crate::record::{Extra, Record};
 use crate::pass::Supply;
+use crate::record::{Extra, Record};
 use tachograph_wire::{Nanos, ThreadId, WireError};
 
 /// A thread's place among its events.

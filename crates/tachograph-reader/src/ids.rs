@@ -28,14 +28,17 @@ impl Ids {
     ///
     /// # Errors
     /// The entry whose id an earlier one has.
-    pub fn rebuild(&mut self, ids: impl ExactSizeIterator<Item = u64> + Clone) -> Result<(), usize> {
+    pub fn rebuild(
+        &mut self,
+        ids: impl ExactSizeIterator<Item = u64> + Clone,
+    ) -> Result<(), usize> {
         self.dense.clear();
         self.sparse.clear();
         self.solid = 0;
         let count = ids.len() as u64;
-        let (low, high) = ids.clone().fold((u64::MAX, 0), |(low, high), id| {
-            (low.min(id), high.max(id))
-        });
+        let (low, high) = ids
+            .clone()
+            .fold((u64::MAX, 0), |(low, high), id| (low.min(id), high.max(id)));
         self.base = low;
         let span = high.saturating_sub(low).saturating_add(1);
         if count == 0 {

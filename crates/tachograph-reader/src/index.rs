@@ -97,9 +97,8 @@ impl Index {
     /// The generation in which `time` lies, as far as times of batches tell: the last that begins at or before it, or the first.
     #[must_use]
     pub fn at(&self, time: Nanos) -> Option<&IndexedGeneration> {
-        let before = |generation: &&IndexedGeneration| {
-            generation.start.is_some_and(|start| start <= time)
-        };
+        let before =
+            |generation: &&IndexedGeneration| generation.start.is_some_and(|start| start <= time);
         let last = self.generations.iter().rev().find(before);
         last.or(self.generations.first())
     }

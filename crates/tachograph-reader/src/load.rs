@@ -4,10 +4,10 @@
 //! a generation is ordered before all of it is here; what its tables must hold is checked here (ordering notes, §2).
 
 use crate::error::{BrokenTrace, Fault, ReadError, Rule, SyncPart};
-use crate::pass::{Supplied, Supply};
 use crate::generation::{
     BatchAt, ExperimentAt, Generation, NO_BATCH, SampleAt, StackAt, Stream, StringAt,
 };
+use crate::pass::{Supplied, Supply};
 use crate::scale::Scale;
 use crate::stream::{InBatches, Raw};
 use crate::sync::Clock;
@@ -540,7 +540,9 @@ fn check_references(generation: &Generation) -> Result<(), ReadError> {
         broken(Some(generation.number), offset, fault)
     };
     for stack in &generation.stacks.entries {
-        let frames = generation.frames.get(stack.start..stack.start + stack.len as usize);
+        let frames = generation
+            .frames
+            .get(stack.start..stack.start + stack.len as usize);
         for frame in frames.unwrap_or_default() {
             for (by, id) in [
                 ("the function of a frame", frame.function.0),

@@ -48,12 +48,24 @@ mod tests {
 
     #[test]
     fn agrees_with_the_floating_point_conversion() {
-        for frequency in [15_625_000, 125_000_000, 1_000_000_000, 3_000_000_000, 24_000_000, 1, 7] {
+        for frequency in [
+            15_625_000,
+            125_000_000,
+            1_000_000_000,
+            3_000_000_000,
+            24_000_000,
+            1,
+            7,
+        ] {
             let frequency = Frequency(frequency);
             let scale = Scale::of(frequency);
             for bit in 0..64 {
                 for ticks in [(1 << bit) - 1, 1 << bit, (1 << bit) + 12345] {
-                    assert_eq!(scale.nanos(Ticks(ticks)), frequency.nanos(Ticks(ticks)), "{ticks} of {frequency}");
+                    assert_eq!(
+                        scale.nanos(Ticks(ticks)),
+                        frequency.nanos(Ticks(ticks)),
+                        "{ticks} of {frequency}"
+                    );
                 }
             }
         }

@@ -35,7 +35,11 @@ impl Model {
         let _ = match slot.and_then(|slot| self.tasks.get(slot)) {
             None => write!(text, "unknown"),
             Some(task) if task.sequence.epoch != epoch => {
-                write!(text, "{:?} without a status in this generation", task.status)
+                write!(
+                    text,
+                    "{:?} without a status in this generation",
+                    task.status
+                )
             }
             Some(task) => write!(text, "{:?} at number {}", task.status, task.sequence.number),
         };
@@ -49,7 +53,11 @@ impl Model {
         let _ = match slot.and_then(|slot| self.procs.get(slot)) {
             None => write!(text, "unknown"),
             Some(proc) if proc.sequence.epoch != epoch => {
-                write!(text, "{:?} without a status in this generation", proc.status)
+                write!(
+                    text,
+                    "{:?} without a status in this generation",
+                    proc.status
+                )
             }
             Some(proc) => write!(text, "{:?} at number {}", proc.status, proc.sequence.number),
         };

@@ -128,11 +128,7 @@ impl Model {
 
     /// A task that was not there (O8).
     #[inline]
-    pub(super) fn new_task(
-        &mut self,
-        task: TaskId,
-        status: TaskStatus,
-    ) -> Result<u32, Box<Fault>> {
+    pub(super) fn new_task(&mut self, task: TaskId, status: TaskStatus) -> Result<u32, Box<Fault>> {
         if task == TaskId::RESERVED {
             return broken(Fault::ReservedId("task"));
         }
