@@ -114,6 +114,7 @@ impl About {
 
 /// What is asked for, as typed.
 #[derive(clap::Args, Clone, Debug)]
+#[group(id = "filter")]
 pub struct Args {
     /// Leave out what is earlier: 1.5s, 200ms, 3us after the start of the trace, or @NANOSECONDS of its clock.
     #[arg(long, value_name = "TIME")]
