@@ -1,7 +1,7 @@
 //! What holds for every trace that the recorder writes, whatever the program does.
 //!
 //! [`verify`] is the one door: every trace that a test records goes through it. It takes the trace apart, holds it against
-//! the rules below, and asks Go's reader and validator when Go is there.
+//! the rules below, puts it through our reader and validator, and asks Go's when Go is there.
 //!
 //! # Rules
 //! 1. Generations are consecutive, each with one sync batch, first, and an end byte.
@@ -22,18 +22,29 @@ use tachograph_wire::metadata::Metadata;
 use tachograph_wire::{ArgKind, EventKind};
 
 use crate::decode::{Generation, Trace};
-use crate::go::{self, Go};
+use crate::go::{self, Go, GoVerdict};
+use crate::verdict;
 
 /// Checks a trace.
 ///
 /// # Panics
-/// If it breaks a rule, or if Go refuses it. The trace is then kept, and the message says where.
+/// If it breaks a rule, or if a reader or validator refuses it, ours or Go's, or if they count differently. The trace is then kept, and the message says where.
 pub fn verify(name: &str, bytes: &[u8], summary: Option<&Summary>) -> Trace {
     let trace = match well_formed(bytes, summary) {
         Ok(trace) => trace,
         Err(problem) => panic!("{name}: {problem}\ntrace: {}", store(name, bytes).display()),
     };
-    ask_go(name, bytes, &trace);
+    let ours = match verdict::ours(bytes) {
+        Ok(ours) => ours,
+        Err(refused) => panic!("{name}: {refused}\ntrace: {}", store(name, bytes).display()),
+    };
+    let (samples, syncs) = (trace.sample_count(), trace.generations.len() as u64 + 1);
+    assert_eq!(
+        (ours.samples, ours.syncs),
+        (samples, syncs),
+        "{name}: what we count"
+    );
+    ask_go(name, bytes, ours);
     trace
 }
 
@@ -52,7 +63,7 @@ pub fn store(name: &str, bytes: &[u8]) -> PathBuf {
     path
 }
 
-fn ask_go(name: &str, bytes: &[u8], trace: &Trace) {
+fn ask_go(name: &str, bytes: &[u8], ours: GoVerdict) {
     // Asked for once: a skip is said once a program, and looking takes longer than reading most traces.
     static GO: OnceLock<Option<Go>> = OnceLock::new();
     let Some(go) = GO.get_or_init(|| go::require_or_skip(&format!("{name}, and all that follow")))
@@ -61,14 +72,7 @@ fn ask_go(name: &str, bytes: &[u8], trace: &Trace) {
     };
     let path = store(name, bytes);
     match go.validate(&path) {
-        Ok(verdict) => {
-            let (samples, syncs) = (trace.sample_count(), trace.generations.len() as u64 + 1);
-            assert_eq!(
-                (verdict.samples, verdict.syncs),
-                (samples, syncs),
-                "{name}: what Go counts"
-            );
-        }
+        Ok(verdict) => assert_eq!(verdict, ours, "{name}: what Go counts, and what we count"),
         Err(error) => panic!("{name}: {error}"),
     }
     // What is left over is looked for nowhere.

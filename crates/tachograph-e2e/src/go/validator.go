@@ -3,6 +3,10 @@
 //
 // usage: validator [-events | -text] TRACE
 //
+//	validator -many
+//
+// -many reads traces from stdin, each behind its length as eight bytes, lowest first, and gives one line for each.
+//
 // Lines on stdout; every value is escaped by `escape`:
 //
 //	verdict  events=N samples=N syncs=N
@@ -15,6 +19,8 @@ package main
 
 import (
 	"bufio"
+	"bytes"
+	"encoding/binary"
 	"fmt"
 	"io"
 	"os"
@@ -198,13 +204,45 @@ func walk(in io.Reader, see func(trace.Event, *tally)) (t tally, err error) {
 	}
 }
 
+// judge gives the verdict on a trace.
+func judge(in io.Reader, see func(trace.Event, *tally)) *line {
+	t, err := walk(in, see)
+	if err == nil {
+		return t.verdict()
+	}
+	l := newLine("refused")
+	l.number("events", int64(t.events))
+	l.text("message", err.Error())
+	return l
+}
+
+// many judges traces from in until it ends.
+func many(in io.Reader, out *bufio.Writer) error {
+	for {
+		var size [8]byte
+		if _, err := io.ReadFull(in, size[:]); err == io.EOF {
+			return nil
+		} else if err != nil {
+			return err
+		}
+		data := make([]byte, binary.LittleEndian.Uint64(size[:]))
+		if _, err := io.ReadFull(in, data); err != nil {
+			return err
+		}
+		judge(bytes.NewReader(data), func(trace.Event, *tally) {}).print(out)
+		if err := out.Flush(); err != nil {
+			return err
+		}
+	}
+}
+
 func run(mode, path string, out io.Writer) error {
 	f, err := os.Open(path)
 	if err != nil {
 		return err
 	}
 	defer f.Close()
-	t, err := walk(f, func(ev trace.Event, t *tally) {
+	judge(f, func(ev trace.Event, t *tally) {
 		switch mode {
 		case "-events":
 			describe(ev, t.syncs).print(out)
@@ -213,15 +251,7 @@ func run(mode, path string, out io.Writer) error {
 			l.text("value", ev.String())
 			l.print(out)
 		}
-	})
-	if err != nil {
-		l := newLine("refused")
-		l.number("events", int64(t.events))
-		l.text("message", err.Error())
-		l.print(out)
-		return nil
-	}
-	t.verdict().print(out)
+	}).print(out)
 	return nil
 }
 
@@ -231,11 +261,16 @@ func main() {
 		mode, args = args[0], args[1:]
 	}
 	if len(args) != 1 {
-		fmt.Fprintln(os.Stderr, "usage: validator [-events | -text] TRACE")
+		fmt.Fprintln(os.Stderr, "usage: validator [-events | -text] TRACE\n       validator -many")
 		os.Exit(2)
 	}
 	out := bufio.NewWriter(os.Stdout)
-	err := run(mode, args[0], out)
+	var err error
+	if args[0] == "-many" {
+		err = many(bufio.NewReader(os.Stdin), out)
+	} else {
+		err = run(mode, args[0], out)
+	}
 	if flushErr := out.Flush(); err == nil {
 		err = flushErr
 	}
