@@ -158,9 +158,9 @@ fn tacho() -> PathBuf {
         "tacho builds"
     );
     // The last message with an executable is about the program itself.
-    let paths = messages.lines().filter_map(|line| {
+    let mut paths = messages.lines().filter_map(|line| {
         let (_, rest) = line.split_once("\"executable\":\"")?;
         Some(PathBuf::from(rest.split_once('"')?.0))
     });
-    paths.last().expect("a program called tacho")
+    paths.next_back().expect("a program called tacho")
 }
