@@ -7,6 +7,7 @@
 mod cargo;
 mod document;
 mod failure;
+mod fuzz;
 mod layers;
 mod loom;
 mod metadata;
@@ -28,7 +29,7 @@ struct Task {
     run: fn(&[String]) -> Result<(), Failure>,
 }
 
-const TASKS: [Task; 8] = [
+const TASKS: [Task; 9] = [
     Task {
         name: "layers",
         about: "which crate uses which, against ARCHITECTURE.md",
@@ -68,6 +69,11 @@ const TASKS: [Task; 8] = [
         name: "soak",
         about: "records at full rate and watches memory [seconds, default 60]",
         run: soak::run,
+    },
+    Task {
+        name: "fuzz",
+        about: "readers before bytes that nobody wrote [seconds for each target, default 60]",
+        run: fuzz::run,
     },
 ];
 
