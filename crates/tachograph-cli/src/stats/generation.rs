@@ -1,35 +1,25 @@
 //! The generation that is being counted.
 //!
-//! Owns what its times are made of. Called by `tally`, which makes one line of it when it ends. The records that turn
-//! ticks into time may stand anywhere in a generation, so nothing is converted before.
+//! Owns what its line is made of. Called by `tally`, which makes one line of it when it ends.
 
-use super::breakage::Fault;
 use super::report::GenerationStats;
-use super::times::Span;
-use tachograph_wire::metadata::{Gap, GenerationTimes, Weights};
-use tachograph_wire::{Frequency, Generation, SyncBatch, Ticks, Version};
+use tachograph_reader::Generation;
+use tachograph_wire::Nanos;
+use tachograph_wire::metadata::{GenerationTimes, Weights};
 
 /// A generation that is being counted.
 #[derive(Clone, Debug)]
 pub struct OpenGeneration {
-    /// Its number.
-    pub number: Generation,
-    /// Ticks per second, once known.
-    pub frequency: Option<Frequency>,
-    has_clock: bool,
-    /// Times of batches and events.
-    pub span: Span,
-    /// Times of samples.
-    pub sample_span: Span,
-    /// Timed events.
-    pub events: u64,
-    /// CPU samples.
-    pub samples: u64,
+    number: u64,
+    start: Nanos,
+    end: Nanos,
+    events: u64,
+    samples: u64,
+    /// Time of its first and last sample.
+    sample_span: Option<(Nanos, Nanos)>,
     weights: ListedWeights,
-    published: Option<Ticks>,
-    quiet: Option<Ticks>,
-    /// How long its gaps are together.
-    gap_ticks: Ticks,
+    published: Option<Nanos>,
+    quiet: Option<Nanos>,
 }
 
 /// Samples whose weight is told; all others weigh 1.
@@ -41,60 +31,43 @@ struct ListedWeights {
 
 impl OpenGeneration {
     /// Nothing of it was counted.
-    pub fn new(number: Generation) -> Self {
+    pub fn new(generation: &Generation) -> Self {
         Self {
-            number,
-            frequency: None,
-            has_clock: false,
-            span: Span::default(),
-            sample_span: Span::default(),
+            number: generation.number().0,
+            start: generation.start(),
+            end: generation.start(),
             events: 0,
             samples: 0,
+            sample_span: None,
             weights: ListedWeights::default(),
             published: None,
             quiet: None,
-            gap_ticks: Ticks(0),
         }
     }
 
-    /// Takes the frequency and the clock.
-    ///
-    /// # Errors
-    /// If it has one already, or the frequency is 0.
-    pub fn sync(&mut self, sync: &SyncBatch) -> Result<(), Fault> {
-        if let Some(frequency) = sync.frequency {
-            if frequency.0 == 0 {
-                return Err(Fault::FrequencyZero);
-            }
-            if self.frequency.replace(frequency).is_some() {
-                return Err(Fault::Second("frequency"));
-            }
-        }
-        if sync.clock.is_some() && std::mem::replace(&mut self.has_clock, true) {
-            return Err(Fault::Second("clock snapshot"));
-        }
-        Ok(())
+    /// Counts an event.
+    #[inline]
+    pub fn event(&mut self, time: Nanos) {
+        self.events += 1;
+        self.end = self.end.max(time);
     }
 
-    /// What it can't end without and doesn't have.
-    pub fn missing(&self, version: Version) -> Option<Fault> {
-        let missing = |what| Some(Fault::Missing(self.number, what));
-        match (self.frequency, self.has_clock) {
-            (None, _) => missing("a frequency"),
-            (_, false) if version.has_sync() => missing("a clock snapshot"),
-            _ => None,
-        }
+    /// Counts a CPU sample.
+    pub fn sample(&mut self, time: Nanos) {
+        self.samples += 1;
+        self.end = self.end.max(time);
+        let (first, _) = self.sample_span.unwrap_or((time, time));
+        self.sample_span = Some((first, time));
     }
 
     /// Takes the times between which it was open.
-    pub fn times(&mut self, times: &GenerationTimes) {
-        self.published = times.published;
-        self.quiet = times.quiet;
-        times
-            .published
-            .into_iter()
-            .chain(times.quiet)
-            .for_each(|time| self.span.include(time));
+    pub fn times(&mut self, times: &GenerationTimes, generation: &Generation) {
+        self.published = times.published.map(|ticks| generation.nanos(ticks));
+        self.quiet = times.quiet.map(|ticks| generation.nanos(ticks));
+        for time in self.published.into_iter().chain(self.quiet) {
+            self.start = self.start.min(time);
+            self.end = self.end.max(time);
+        }
     }
 
     /// Takes the weights of some samples.
@@ -108,37 +81,20 @@ impl OpenGeneration {
         }
     }
 
-    /// Takes a time without recording.
-    pub fn gap(&mut self, gap: &Gap) {
-        self.gap_ticks = self.gap_ticks + (gap.end - gap.start);
-    }
-
-    /// How long its gaps are together; unknown without a frequency.
-    pub fn gap_ns(&self) -> Option<i64> {
-        Some(self.frequency?.nanos(self.gap_ticks).0)
-    }
-
-    /// Timer ticks that its samples stand for.
-    pub fn weight(&self) -> u64 {
-        self.samples
-            .saturating_sub(self.weights.count)
-            .saturating_add(self.weights.weight)
-    }
-
     /// Its line in the report.
     pub fn stats(&self) -> GenerationStats {
-        let at = |time: Option<Ticks>| Some(self.frequency?.nanos(time?).0);
+        let unlisted = self.samples.saturating_sub(self.weights.count);
         GenerationStats {
-            r#gen: self.number.0,
-            start_ns: self.span.first(self.frequency).map(|time| time.0),
-            end_ns: self.span.last(self.frequency).map(|time| time.0),
+            r#gen: self.number,
+            start_ns: Some(self.start.0),
+            end_ns: Some(self.end.0),
             events: self.events,
             samples: self.samples,
-            weight: self.weight(),
-            first_sample_ns: self.sample_span.first(self.frequency).map(|time| time.0),
-            last_sample_ns: self.sample_span.last(self.frequency).map(|time| time.0),
-            published_ns: at(self.published),
-            quiet_ns: at(self.quiet),
+            weight: unlisted.saturating_add(self.weights.weight),
+            first_sample_ns: self.sample_span.map(|(first, _)| first.0),
+            last_sample_ns: self.sample_span.map(|(_, last)| last.0),
+            published_ns: self.published.map(|time| time.0),
+            quiet_ns: self.quiet.map(|time| time.0),
         }
     }
 }

@@ -3,10 +3,11 @@
 //! Owns the form of `--json`: keys are only ever added. Filled by `tally`, shown by `view`; the demo reads it, too.
 //! What a trace doesn't say is `null`, never 0.
 
-use super::breakage::Breakage;
 use serde::Serialize;
 use std::collections::BTreeMap;
 use std::fmt;
+use tachograph_reader::{ReadError, Rule, Truncated};
+use tachograph_wire::version::VersionError;
 
 /// All that was counted.
 #[derive(Clone, Serialize, Debug)]
@@ -17,7 +18,7 @@ pub struct Report {
     pub bytes: u64,
     /// Where and why the trace is invalid.
     pub error: Option<Failure>,
-    /// Timed events.
+    /// Ordered events, without samples.
     pub events: u64,
     /// Count and bytes of everything, by the name of the event; the bytes and the header's 16 add up to `bytes`.
     pub by_type: BTreeMap<&'static str, TypeCount>,
@@ -146,16 +147,16 @@ pub struct Sampling {
     pub tick_hz: Option<u64>,
 }
 
-/// One generation. Times are nanoseconds of the monotonic clock; unknown where the frequency is.
+/// One generation. Times are nanoseconds of the monotonic clock.
 #[derive(Clone, Copy, PartialEq, Eq, Serialize, Debug)]
 pub struct GenerationStats {
     /// Its number.
     pub r#gen: u64,
     /// Earliest time of a batch, or when the recorder opened it, whichever is earlier.
     pub start_ns: Option<i64>,
-    /// Latest time of an event or a batch, or when the recorder closed it, whichever is later.
+    /// Latest time of an event or a sample, or when the recorder closed it, whichever is later.
     pub end_ns: Option<i64>,
-    /// Timed events.
+    /// Ordered events, without samples.
     pub events: u64,
     /// CPU samples.
     pub samples: u64,
@@ -173,9 +174,9 @@ pub struct GenerationStats {
 
 impl Report {
     /// Nothing was read, since the file is no trace.
-    pub fn of_bad_header(breakage: &Breakage) -> Self {
+    pub fn of_bad_header(failure: Failure) -> Self {
         Self {
-            error: Some(Failure::from(breakage)),
+            error: Some(failure),
             ..Self::of_version(None)
         }
     }
@@ -211,12 +212,42 @@ impl Report {
     }
 }
 
-impl From<&Breakage> for Failure {
-    fn from(breakage: &Breakage) -> Self {
+impl Failure {
+    /// What surrounds the trace is broken, so that what is inside ends early.
+    pub fn of_content(why: &str, inside: Option<Self>) -> Self {
         Self {
-            offset: breakage.offset.0,
-            truncated: breakage.is_truncation(),
-            message: breakage.to_string(),
+            offset: inside.as_ref().map_or(0, |inside| inside.offset),
+            truncated: inside.is_some(),
+            message: match &inside {
+                Some(inside) => format!("{why}; {inside}"),
+                None => why.to_owned(),
+            },
+        }
+    }
+}
+
+impl From<&ReadError> for Failure {
+    fn from(error: &ReadError) -> Self {
+        let (offset, truncated) = match error {
+            // So little of a generation that nothing of it can be read.
+            ReadError::Broken(broken) => (broken.offset.0, broken.rule() == Rule::G3),
+            ReadError::Unsupported(VersionError::Truncated(_)) => (0, true),
+            _ => (0, false),
+        };
+        Self {
+            offset,
+            truncated,
+            message: error.to_string(),
+        }
+    }
+}
+
+impl From<&Truncated> for Failure {
+    fn from(cut: &Truncated) -> Self {
+        Self {
+            offset: cut.offset.0,
+            truncated: true,
+            message: cut.to_string(),
         }
     }
 }
