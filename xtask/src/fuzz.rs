@@ -49,7 +49,10 @@ pub fn run(args: &[String]) -> Result<(), Failure> {
     run_command(&mut build)?;
     let programs = target.join(&host).join("release");
     let (seeds, found) = (target.join("seeds"), target.join("found"));
-    run_command(Command::new(programs.join("seeds")).arg(&seeds))?;
+    let mut seeding = cargo();
+    seeding.args(["run", "--quiet", "--package", "tachograph-fuzz-seeds"]);
+    seeding.arg("--manifest-path").arg(&manifest);
+    run_command(seeding.arg("--").arg(&seeds))?;
     for name in TARGETS {
         let corpus = found.join(name);
         fs::create_dir_all(&corpus)
