@@ -93,7 +93,7 @@ pub fn run(args: &Args) -> anyhow::Result<Outcome> {
         // N.B. for Go a generation that is cut off is not there.
         Layout::Go => print(input, false, filter, go::Go::new()),
         Layout::Text => print(input, true, filter, text::Text::new(args.stacks)),
-        Layout::Json => print(input, true, filter, json::Json),
+        Layout::Json => print(input, true, filter, json::Json::default()),
     };
     finish(over?, path, &trouble)
 }

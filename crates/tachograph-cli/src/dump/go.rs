@@ -7,7 +7,7 @@
 
 use super::Form;
 use super::number::{signed, unsigned};
-use super::stacks::Stacks;
+use super::stacks::GoStacks;
 use super::wall::Wall;
 use tachograph_reader::{
     Change, Event, Experimental, Kind, Metric, Range, RangeName, Resource, Stack, Sync, Transition,
@@ -19,7 +19,7 @@ use tachograph_wire::{EventKind, UserTaskId};
 /// Writes events as Go does.
 #[derive(Debug)]
 pub struct Go {
-    stacks: Stacks,
+    stacks: GoStacks,
     wall: Wall,
 }
 
@@ -27,7 +27,7 @@ impl Go {
     /// Has seen nothing.
     pub fn new() -> Self {
         Self {
-            stacks: Stacks::default(),
+            stacks: GoStacks::default(),
             wall: Wall::local(),
         }
     }

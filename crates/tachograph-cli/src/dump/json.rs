@@ -21,6 +21,7 @@
 //! | experimental | `name`, `args` |
 
 use super::Form;
+use super::stacks::Texts;
 use serde::{Serialize, Serializer};
 use std::borrow::Cow;
 use std::collections::BTreeMap;
@@ -30,8 +31,25 @@ use tachograph_reader::{
 use tachograph_wire::EventKind;
 
 /// Writes events as objects.
-#[derive(Debug)]
-pub struct Json;
+#[derive(Default, Debug)]
+pub struct Json {
+    stacks: Texts,
+}
+
+impl Json {
+    /// Appends a stack to an object that has fields and is open.
+    fn stack(&mut self, key: &str, event: &Event<'_>, stack: Option<Stack<'_>>, out: &mut Vec<u8>) {
+        let (Some(generation), Some(stack)) = (event.generation(), stack) else {
+            return;
+        };
+        self.stacks.enter(generation);
+        out.extend_from_slice(key.as_bytes());
+        self.stacks.write(stack, out, |out| {
+            // A vector takes everything.
+            let _ = serde_json::to_writer(out, &Frames(stack));
+        });
+    }
+}
 
 impl Form for Json {
     fn write(&mut self, event: &Event<'_>, out: &mut Vec<u8>) {
@@ -48,12 +66,19 @@ impl Form for Json {
                 .map(|number| number.0),
             offset: event.offset().0,
             wire: event.wire_kind().map(EventKind::name),
-            fields: fields(event, &kind),
-            stack: event.stack().map(Frames),
+            fields: fields(&kind),
         };
         // Neither a vector nor one of these objects can fail.
         let _ = serde_json::to_writer(&mut *out, &object);
-        out.push(b'\n');
+        // Stacks are most of the text, and are the same again and again: they are put in before the brace that ends the object.
+        out.pop();
+        let stack = event.stack();
+        self.stack(",\"stack\":", event, stack, out);
+        if let Kind::Transition(transition) = &kind {
+            let own = transition.stack.filter(|own| Some(*own) != stack);
+            self.stack(",\"own_stack\":", event, own, out);
+        }
+        out.extend_from_slice(b"}\n");
     }
 }
 
@@ -74,8 +99,6 @@ struct Object<'a> {
     wire: Option<&'static str>,
     #[serde(flatten)]
     fields: Fields<'a>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    stack: Option<Frames<'a>>,
 }
 
 #[derive(Serialize)]
@@ -125,8 +148,6 @@ enum Fields<'a> {
         to: &'static str,
         #[serde(skip_serializing_if = "str::is_empty")]
         reason: Cow<'a, str>,
-        #[serde(skip_serializing_if = "Option::is_none")]
-        own_stack: Option<Frames<'a>>,
     },
     Experimental {
         name: &'static str,
@@ -191,7 +212,7 @@ fn name(kind: &Kind<'_>) -> &'static str {
     }
 }
 
-fn fields<'a>(event: &Event<'a>, kind: &Kind<'a>) -> Fields<'a> {
+fn fields<'a>(kind: &Kind<'a>) -> Fields<'a> {
     match kind {
         Kind::Sync(sync) => of_sync(sync),
         Kind::Metric(metric) => Fields::Metric {
@@ -218,7 +239,7 @@ fn fields<'a>(event: &Event<'a>, kind: &Kind<'a>) -> Fields<'a> {
             category: log.category.to_str_lossy(),
             message: log.message.to_str_lossy(),
         },
-        Kind::Transition(transition) => of_transition(event, transition),
+        Kind::Transition(transition) => of_transition(transition),
         Kind::Experimental(experimental) => {
             let names = experimental.kind.spec().args_after_dt().iter();
             Fields::Experimental {
@@ -258,17 +279,15 @@ fn of_range<'a>(range: &Range<'a>) -> Fields<'a> {
     }
 }
 
-fn of_transition<'a>(event: &Event<'a>, transition: &Transition<'a>) -> Fields<'a> {
+fn of_transition<'a>(transition: &Transition<'a>) -> Fields<'a> {
     let (of, from, to) = match transition.change {
         Change::Task { id, from, to } => (Of::Task(id.0), from.name(), to.name()),
         Change::Proc { id, from, to } => (Of::Proc(id.0), from.name(), to.name()),
     };
-    let own = transition.stack.filter(|own| Some(*own) != event.stack());
     Fields::Transition {
         of,
         from,
         to,
         reason: transition.reason.to_str_lossy(),
-        own_stack: own.map(Frames),
     }
 }
