@@ -22,14 +22,13 @@ use crate::generation::{Generation, Stream};
 use crate::load::Loader;
 use crate::pass::{Options, Pass, Supplied, Supply};
 use crate::record::Record;
-use crate::stream::{InBatches, Raw};
+use crate::stream::InBatches;
 use std::cmp::Reverse;
 use std::collections::{BinaryHeap, VecDeque};
 use std::io::{ErrorKind, Read};
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, Sender, SyncSender, channel, sync_channel};
 use std::thread;
-use tachograph_wire::limits::MAX_EVENT_ARGS;
 use tachograph_wire::{ByteOffset, Nanos, Version, WireError};
 
 /// Records of a chunk: it stays in a core's cache, and the queues are seldom touched.
@@ -94,7 +93,7 @@ enum Message {
 /// Events of one stream, read.
 struct Batch {
     stream: usize,
-    events: Vec<(Raw, [u64; MAX_EVENT_ARGS])>,
+    events: Vec<Record>,
     /// What ends the stream, behind the last event.
     last: Option<Result<(), WireError>>,
 }
@@ -103,7 +102,7 @@ struct Batch {
 struct Loading {
     version: Version,
     messages: Receiver<Message>,
-    spare: Sender<Vec<(Raw, [u64; MAX_EVENT_ARGS])>>,
+    spare: Sender<Vec<Record>>,
     offset: ByteOffset,
     cut_bytes: Option<u64>,
     /// Batches that came before they were wanted, by stream.
@@ -259,7 +258,7 @@ fn load<R: Read>(
     mut loader: Loader<R>,
     to_order: &SyncSender<Message>,
     spares: &Receiver<Arc<Generation>>,
-    spare_batches: &Receiver<Vec<(Raw, [u64; MAX_EVENT_ARGS])>>,
+    spare_batches: &Receiver<Vec<Record>>,
 ) {
     let mut used: Vec<Arc<Generation>> = Vec::new();
     loop {
@@ -293,7 +292,7 @@ fn load<R: Read>(
 fn read_events(
     generation: &Generation,
     to_order: &SyncSender<Message>,
-    spare: &Receiver<Vec<(Raw, [u64; MAX_EVENT_ARGS])>>,
+    spare: &Receiver<Vec<Record>>,
 ) -> Option<()> {
     let mut streams = BinaryHeap::new();
     let mut places: Vec<InBatches> = Vec::new();
@@ -317,23 +316,23 @@ fn read_batch(
     place: &mut InBatches,
     stream: usize,
     to_order: &SyncSender<Message>,
-    spare: &Receiver<Vec<(Raw, [u64; MAX_EVENT_ARGS])>>,
+    spare: &Receiver<Vec<Record>>,
 ) -> Option<Option<Nanos>> {
     let mut events = spare.try_recv().unwrap_or_default();
     events.clear();
     let mut last = None;
     while events.len() < BATCH {
-        let mut args = [0; MAX_EVENT_ARGS];
-        match place.next(generation, &mut args) {
-            Ok(Some(raw)) => events.push((raw, args)),
-            Ok(None) => last = Some(Ok(())),
+        let mut record = Record::EMPTY;
+        match place.next(generation, &mut record) {
+            Ok(true) => events.push(record),
+            Ok(false) => last = Some(Ok(())),
             Err(error) => last = Some(Err(error)),
         }
         if last.is_some() {
             break;
         }
     }
-    let time = events.last().map(|(raw, _)| raw.time);
+    let time = events.last().map(|record| record.time);
     let more = if last.is_none() { time } else { None };
     let batch = Batch {
         stream,
@@ -385,16 +384,16 @@ impl Supply for Loading {
         &mut self,
         place: &mut Place,
         _: &Generation,
-        args: &mut [u64; MAX_EVENT_ARGS],
-    ) -> Result<Option<Raw>, WireError> {
+        record: &mut Record,
+    ) -> Result<bool, WireError> {
         loop {
-            if let Some((raw, theirs)) = place.batch.events.get(place.next) {
+            if let Some(next) = place.batch.events.get(place.next) {
                 place.next += 1;
-                *args = *theirs;
-                return Ok(Some(*raw));
+                *record = *next;
+                return Ok(true);
             }
             if let Some(last) = place.batch.last {
-                return last.map(|()| None);
+                return last.map(|()| false);
             }
             let next = self.batch(place.batch.stream);
             let used = std::mem::replace(&mut place.batch, next);

@@ -12,7 +12,7 @@
 use crate::generation::Generation;
 use crate::order::Seat;
 use crate::pass::Supply;
-use crate::record::{Extra, Record};
+use crate::record::Record;
 use tachograph_wire::{Nanos, ThreadId, WireError};
 
 /// A thread's place among its events.
@@ -48,15 +48,8 @@ impl<P> Cursor<P> {
         supply: &mut S,
         generation: &Generation,
     ) -> Result<Option<Nanos>, WireError> {
-        let record = &mut self.record;
-        let Some(raw) = supply.event(&mut self.place, generation, &mut record.args)? else {
-            return Ok(None);
-        };
-        record.time = raw.time;
-        record.offset = raw.offset;
-        record.kind = Some(raw.kind);
-        record.extra = Extra::NONE;
-        Ok(Some(raw.time))
+        let more = supply.event(&mut self.place, generation, &mut self.record)?;
+        Ok(more.then_some(self.record.time))
     }
 }
 

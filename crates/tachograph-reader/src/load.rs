@@ -8,13 +8,13 @@ use crate::generation::{
     BatchAt, ExperimentAt, Generation, NO_BATCH, SampleAt, StackAt, Stream, StringAt,
 };
 use crate::pass::{Supplied, Supply};
+use crate::record::Record;
 use crate::scale::Scale;
-use crate::stream::{InBatches, Raw};
+use crate::stream::InBatches;
 use crate::sync::Clock;
 use std::io::Read;
 use std::sync::Arc;
 use tachograph_wire::batch::BatchHeader;
-use tachograph_wire::limits::MAX_EVENT_ARGS;
 use tachograph_wire::{
     Batch, BatchKind, ByteOffset, Frequency, Generation as Number, Item, Problem, TaskId, Ticks,
     TraceItems, Version, WireError,
@@ -72,9 +72,9 @@ impl<R: Read> Supply for Loader<R> {
         &mut self,
         place: &mut InBatches,
         generation: &Generation,
-        args: &mut [u64; MAX_EVENT_ARGS],
-    ) -> Result<Option<Raw>, WireError> {
-        place.next(generation, args)
+        record: &mut Record,
+    ) -> Result<bool, WireError> {
+        place.next(generation, record)
     }
 
     fn version(&self) -> Version {

@@ -9,10 +9,8 @@ use crate::error::ReadError;
 use crate::generation::{Generation, Stream};
 use crate::record::Record;
 use crate::sequence::{Delivery, Sequence};
-use crate::stream::Raw;
 use std::fmt;
 use std::sync::Arc;
-use tachograph_wire::limits::MAX_EVENT_ARGS;
 use tachograph_wire::{ByteOffset, Generation as Number, Version, WireError};
 
 /// Where generations and their events come from.
@@ -23,13 +21,13 @@ pub(crate) trait Supply {
     /// The start of a thread's events; `number` is that of its stream.
     fn place(number: usize, stream: &Stream) -> Self::Place;
 
-    /// The next event at a place, if there is one; its arguments are put in place.
+    /// Reads the next event at a place into `record`, all but its context; whether there is one.
     fn event(
         &mut self,
         place: &mut Self::Place,
         generation: &Generation,
-        args: &mut [u64; MAX_EVENT_ARGS],
-    ) -> Result<Option<Raw>, WireError>;
+        record: &mut Record,
+    ) -> Result<bool, WireError>;
 
     /// The version in the header.
     fn version(&self) -> Version;

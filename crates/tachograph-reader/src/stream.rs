@@ -3,9 +3,9 @@
 //! Used where events are put in order, or by the thread that reads ahead of that.
 
 use crate::generation::{Generation, NO_BATCH, Stream};
-use tachograph_wire::limits::MAX_EVENT_ARGS;
+use crate::record::{Extra, Record};
 use tachograph_wire::record::read_event;
-use tachograph_wire::{ByteOffset, EventKind, Nanos, WireError};
+use tachograph_wire::{ByteOffset, Nanos, WireError};
 
 /// A place in a thread's batches.
 #[derive(Clone, Copy, Debug)]
@@ -17,15 +17,6 @@ pub(crate) struct InBatches {
     end: usize,
     /// Adds up from a place in the generation's bytes to one in the trace.
     shift: u64,
-}
-
-/// An event as its thread wrote it, but for the arguments, which have their place already.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Raw {
-    pub kind: EventKind,
-    /// By the thread's own clock.
-    pub time: Nanos,
-    pub offset: ByteOffset,
 }
 
 impl InBatches {
@@ -40,7 +31,7 @@ impl InBatches {
         }
     }
 
-    /// Reads the next event, if there is one, and puts its arguments in place.
+    /// Reads the next event into `record`, whose context stays as it is; whether there is one.
     ///
     /// # Errors
     /// If it is none. There is nothing more to read then.
@@ -48,25 +39,25 @@ impl InBatches {
     pub fn next(
         &mut self,
         generation: &Generation,
-        args: &mut [u64; MAX_EVENT_ARGS],
-    ) -> Result<Option<Raw>, WireError> {
+        record: &mut Record,
+    ) -> Result<bool, WireError> {
         while self.at == self.end {
             if self.next_batch == NO_BATCH {
-                return Ok(None);
+                return Ok(false);
             }
             self.enter(generation);
         }
         let payload = generation.bytes.get(self.at..self.end).unwrap_or_default();
         let offset = ByteOffset((self.at as u64).wrapping_add(self.shift));
-        let read = read_event(payload, offset, args)?;
+        let read = read_event(payload, offset, &mut record.args)?;
         self.at += read.len;
         let delta = generation.scale.nanos(read.dt);
         self.time = Nanos(self.time.0.saturating_add(delta.0));
-        Ok(Some(Raw {
-            kind: read.kind,
-            time: self.time,
-            offset,
-        }))
+        record.time = self.time;
+        record.offset = offset;
+        record.kind = Some(read.kind);
+        record.extra = Extra::NONE;
+        Ok(true)
     }
 
     #[cold]

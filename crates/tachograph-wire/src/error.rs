@@ -77,13 +77,19 @@ impl fmt::Display for Problem {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Header(error) => error.fmt(f),
-            Self::Truncated(what) => write!(f, "truncated: the bytes end within {what}, wanted all of it"),
+            Self::Truncated(what) => write!(
+                f,
+                "truncated: the bytes end within {what}, wanted all of it"
+            ),
             Self::Overflow(what) => write!(f, "{what} is over 64 bits, wanted a smaller one"),
             Self::UnexpectedCode { found, wanted } => {
                 write!(f, "found code {found}, wanted {wanted}")
             }
             Self::NotInVersion { found, version } => {
-                write!(f, "found code {found} in a {version} trace, wanted one of that version")
+                write!(
+                    f,
+                    "found code {found} in a {version} trace, wanted one of that version"
+                )
             }
             Self::OverLimit { what, found, limit } => {
                 write!(f, "{what} is {found}, wanted {limit} at most")

@@ -60,7 +60,9 @@ pub fn read_event(
     offset: ByteOffset,
     args: &mut [u64; MAX_EVENT_ARGS],
 ) -> Result<ReadEvent, WireError> {
-    let Some((kind, arity)) = payload.first().and_then(|code| EventKind::timed_from_code(*code))
+    let Some((kind, arity)) = payload
+        .first()
+        .and_then(|code| EventKind::timed_from_code(*code))
     else {
         return Err(no_event(payload, offset));
     };

@@ -95,20 +95,25 @@ pub fn decode(bytes: &[u8]) -> Result<(u64, usize), VarintError> {
 
 /// Reads the number at `at` and moves `at` behind it; `None`, with `at` unmoved, for what [`decode`] has an error for.
 ///
-/// For loops over many numbers: one byte is the rule, and up to eight are taken at once, without a
-/// branch on the length, which no processor can guess.
+/// For loops over many numbers: one or two bytes are the rule, and more are taken at once,
+/// without a branch on the length, which no processor can guess.
 #[inline]
 #[must_use]
 pub fn decode_at(bytes: &[u8], at: &mut usize) -> Option<u64> {
-    let byte = *bytes.get(*at)?;
-    if byte < 0x80 {
-        *at += 1;
-        return Some(u64::from(byte));
+    match *bytes.get(*at..)? {
+        [a, ..] if a < 0x80 => {
+            *at += 1;
+            Some(u64::from(a))
+        }
+        [a, b, ..] if b < 0x80 => {
+            *at += 2;
+            Some(u64::from(a & 0x7f) | u64::from(b) << 7)
+        }
+        _ => decode_wide(bytes, at),
     }
-    decode_wide(bytes, at)
 }
 
-/// The same for numbers of several bytes.
+/// The same for numbers of more than two bytes.
 #[inline]
 fn decode_wide(bytes: &[u8], at: &mut usize) -> Option<u64> {
     const MORE: u64 = 0x8080_8080_8080_8080;
@@ -121,8 +126,7 @@ fn decode_wide(bytes: &[u8], at: &mut usize) -> Option<u64> {
             let bits = ends.trailing_zeros() + 1;
             let groups = word & (u64::MAX >> (64 - bits)) & !MORE;
             // Groups of 7 bits move together: pairs, then pairs of pairs, then halves.
-            let pairs =
-                (groups & 0x007f_007f_007f_007f) | ((groups & 0x7f00_7f00_7f00_7f00) >> 1);
+            let pairs = (groups & 0x007f_007f_007f_007f) | ((groups & 0x7f00_7f00_7f00_7f00) >> 1);
             let fours = (pairs & 0x0000_3fff_0000_3fff) | ((pairs & 0x3fff_0000_3fff_0000) >> 2);
             let value = (fours & 0x0fff_ffff) | ((fours & 0x0fff_ffff_0000_0000) >> 4);
             *at += (bits / 8) as usize;
