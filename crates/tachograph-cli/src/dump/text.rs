@@ -130,7 +130,7 @@ impl Text {
     fn user_task(&self, task: UserTaskId, out: &mut Vec<u8>) {
         put(out, "annotation task ");
         unsigned(task.0, out);
-        if let Some(name) = self.names.user_task(task) {
+        if let Some(name) = self.names.user_task(task).filter(|name| !name.is_empty()) {
             put(out, " ");
             quote_into(name, out);
         }
