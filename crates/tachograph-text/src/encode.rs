@@ -1,6 +1,6 @@
 //! Bytes out of a text trace.
 //!
-//! Owns the grammar of lines. Called by [`golden`](crate::golden), [`resize`](crate::resize()) and the command line.
+//! Owns the grammar of lines. Called by [`golden`](crate::golden), [`resize()`](crate::resize()) and the command line.
 //!
 //! The grammar is that of Go's `internal/trace/raw`: names and arguments in fixed order, unsigned decimal numbers, any
 //! white space between words, empty lines and lines of `#` comments anywhere, no comment behind an item. Numbers

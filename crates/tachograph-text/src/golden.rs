@@ -1,7 +1,7 @@
 //! A trace in text form together with what a reader should say to it.
 //!
 //! Owns the members of golden files. Called by tests of readers and by `tacho check`; calls `txtar`, `hex` and
-//! [`encode`](crate::encode()).
+//! [`encode()`](crate::encode()).
 //!
 //! ```text
 //! The story: what happened here, and why a reader might get it wrong.

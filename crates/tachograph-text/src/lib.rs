@@ -2,13 +2,13 @@
 //!
 //! **You give** the bytes of a trace; **you get** lines that `go tool trace -d=wire` prints too ([`write_wire`]), or
 //! the same under a header line so that they can be read back ([`write_text`], [`decode`]). **You give** such lines;
-//! **you get** bytes ([`encode`]). Both ways take anything: broken bytes become what came before them and an error
+//! **you get** bytes ([`encode()`]). Both ways take anything: broken bytes become what came before them and an error
 //! with its place, and text can say things that no recorder would write, which is what test data is for.
 //!
 //! [`Golden`] is a file with a trace in text form and what a reader should say to it, in the form that Go's own tests
-//! use. [`quote`] and [`unquote`] are Go's way of writing bytes as printable text.
+//! use. [`quote`](mod@quote) and [`unquote()`] are Go's way of writing bytes as printable text.
 //!
-//! **You owe** sizes of batches: they stand literally in the text ([`resize`] fills them in).
+//! **You owe** sizes of batches: they stand literally in the text ([`resize()`] fills them in).
 //!
 //! **Not for** looking at what happened: items come in file order, payloads of batches as their single items, and
 //! where the framing is wrong nobody notices. The ordering reader is for that.

@@ -1,6 +1,6 @@
 //! Bytes out of a Go-quoted string, as Go's `strconv.Unquote` takes them.
 //!
-//! Owns the grammar of both forms: `"..."` with escapes, and `` `...` `` without. Called by [`encode`](crate::encode)
+//! Owns the grammar of both forms: `"..."` with escapes, and `` `...` `` without. Called by [`encode()`](crate::encode())
 //! and [`expect`](crate::expect).
 
 use std::fmt;

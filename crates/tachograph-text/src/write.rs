@@ -1,7 +1,7 @@
 //! Items as lines.
 //!
 //! Owns the layout of lines. Called by the command line and by tests; calls [`wire`](crate::wire) and
-//! [`quote`](crate::quote).
+//! [`quote`](mod@crate::quote).
 
 use crate::quote::quote_into;
 use crate::wire::{ItemTrailer, WireItem, WireReader};
@@ -17,7 +17,7 @@ const CHUNK_BYTES: usize = 64 << 10;
 pub enum Form {
     /// That of `go tool trace -d=wire`: without a header, and empty data has no line.
     Wire,
-    /// That which [`encode`](crate::encode()) reads: empty data has its line, which is missing in what Go writes.
+    /// That which [`encode()`](crate::encode()) reads: empty data has its line, which is missing in what Go writes.
     Text,
 }
 
