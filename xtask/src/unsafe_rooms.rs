@@ -13,6 +13,9 @@ use crate::failure::Failure;
 use crate::metadata::{Metadata, Package};
 use crate::source::{has_word, rust_files};
 
+/// Is no member of this workspace, but of this repository.
+const OTHER_WORKSPACE: &str = "fuzz";
+
 /// Compares the two; prints how many files there are.
 pub fn run(_args: &[String]) -> Result<(), Failure> {
     let rooms = document::list("unsafe")?
@@ -23,12 +26,13 @@ pub fn run(_args: &[String]) -> Result<(), Failure> {
     let mut files = Vec::new();
     let mut findings = Vec::new();
     for package in metadata.members() {
-        let of_package = files_with_unsafe(package)?;
+        let of_package = files_with_unsafe(&package.folder)?;
         if of_package.is_empty() {
             findings.extend(roots_that_do_not_forbid(package)?);
         }
         files.extend(of_package);
     }
+    files.extend(files_with_unsafe(&root().join(OTHER_WORKSPACE))?);
     findings.extend(unlisted(&files, &rooms));
     findings.extend(stale(&files, &rooms));
     Failure::unless_empty(
@@ -49,9 +53,9 @@ fn room(line: &str) -> Result<String, Failure> {
         .ok_or_else(|| Failure::new(format!("{FILE}: `{line}`: wanted - `path`: reason")))
 }
 
-fn files_with_unsafe(package: &Package) -> Result<Vec<String>, Failure> {
+fn files_with_unsafe(folder: &Path) -> Result<Vec<String>, Failure> {
     let mut found = Vec::new();
-    for path in rust_files(&package.folder)? {
+    for path in rust_files(folder)? {
         if has_word(&read(&path)?, "unsafe") {
             found.push(relative(&path));
         }
