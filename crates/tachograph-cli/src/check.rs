@@ -67,6 +67,9 @@ fn of_file(path: &Path) -> anyhow::Result<Report> {
         Err(error) => Some(Failure::of_read(&error)),
     };
     trouble.refuse_io(path)?;
+    if let Some(failure) = failure.as_ref().filter(|failure| failure.is_io) {
+        anyhow::bail!("{}: {}", path.display(), failure.message);
+    }
     report.error = failure;
     if let Some(why) = trouble.content() {
         report.error = Some(Failure::of_content(why, report.error.take()));

@@ -95,11 +95,12 @@ pub fn run(args: &Args) -> anyhow::Result<Outcome> {
         Layout::Text => print(input, true, filter, text::Text::new(args.stacks)),
         Layout::Json => print(input, true, filter, json::Json::default()),
     };
+    // What the system said comes before what the reader made of it.
+    trouble.refuse_io(path)?;
     finish(over?, path, &trouble)
 }
 
 fn finish(over: Over, path: &Path, trouble: &Trouble) -> anyhow::Result<Outcome> {
-    trouble.refuse_io(path)?;
     let why = match (over, trouble.content()) {
         (Over::Done, None) => return Ok(Outcome::Fine),
         (_, Some(why)) | (Over::Broken(why), None) => why,
@@ -130,7 +131,7 @@ fn print(
     options.keep_incomplete = keep_incomplete;
     let mut events = match Events::read(input, options) {
         Ok(events) => events,
-        Err(error) => return Ok(Over::Broken(error.to_string())),
+        Err(error) => return over(Err(error), None),
     };
     let mut stdout = io::stdout().lock();
     let mut lines = Vec::with_capacity(CHUNK_BYTES + CHUNK_BYTES / 4);
@@ -154,14 +155,15 @@ fn print(
     };
     stdout.write_all(&lines)?;
     stdout.flush()?;
-    Ok(over(result, events.end()))
+    over(result, events.end())
 }
 
 /// What is to be said about the end; nothing, if it was not read.
-fn over(result: Result<bool, ReadError>, end: Option<&End>) -> Over {
+fn over(result: Result<bool, ReadError>, end: Option<&End>) -> anyhow::Result<Over> {
     match (result, end) {
-        (Err(error), _) => Over::Broken(error.to_string()),
-        (Ok(true), Some(End::Truncated(lost))) => Over::Broken(lost.to_string()),
-        (Ok(_), _) => Over::Done,
+        (Err(error @ ReadError::Io(_)), _) => Err(anyhow::anyhow!("{error}")),
+        (Err(error), _) => Ok(Over::Broken(error.to_string())),
+        (Ok(true), Some(End::Truncated(lost))) => Ok(Over::Broken(lost.to_string())),
+        (Ok(_), _) => Ok(Over::Done),
     }
 }

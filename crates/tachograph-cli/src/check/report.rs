@@ -58,6 +58,9 @@ pub struct Failure {
     pub lost: Option<Lost>,
     /// All of it in words.
     pub message: String,
+    /// Whether the machine is to blame.
+    #[serde(skip)]
+    pub is_io: bool,
 }
 
 /// What the end of a trace that was cut off lacks.
@@ -202,6 +205,7 @@ impl Failure {
             event: broken.and_then(|broken| broken.event.map(EventKind::name)),
             lost: None,
             message: error.to_string(),
+            is_io: matches!(error, ReadError::Io(_)),
         }
     }
 
@@ -220,6 +224,7 @@ impl Failure {
                 stopped_by: cut.stopped_by.as_ref().map(BrokenTrace::to_string),
             }),
             message: cut.to_string(),
+            is_io: false,
         }
     }
 
@@ -238,6 +243,7 @@ impl Failure {
             event: None,
             lost: None,
             message: String::new(),
+            is_io: false,
         };
         Self {
             message,
