@@ -1,5 +1,8 @@
 //! What reader and validator together say of a trace.
 
+// Not every test looks at all of it.
+#![allow(dead_code)]
+
 use std::fmt;
 use tachograph_reader::validate::{Check, Validator, Violation};
 use tachograph_reader::{End, Event, ReadError, Reader, Rule};
