@@ -49,7 +49,10 @@ impl InBatches {
         }
         let payload = generation.bytes.get(self.at..self.end).unwrap_or_default();
         let offset = ByteOffset((self.at as u64).wrapping_add(self.shift));
-        let read = read_event(payload, offset, &mut record.args)?;
+        let read = match read_event(payload, offset, &mut record.args) {
+            Ok(read) => read,
+            Err(error) => return self.broken_off(generation, error),
+        };
         self.at += read.len;
         let delta = generation.scale.nanos(read.dt);
         self.time = Nanos(self.time.0.saturating_add(delta.0));
@@ -58,6 +61,15 @@ impl InBatches {
         record.kind = Some(read.kind);
         record.extra = Extra::NONE;
         Ok(true)
+    }
+
+    /// In the batch that the trace's end cuts off, events end where their bytes do.
+    #[cold]
+    fn broken_off(&self, generation: &Generation, error: WireError) -> Result<bool, WireError> {
+        if generation.is_cut && self.next_batch == NO_BATCH && error.is_truncated() {
+            return Ok(false);
+        }
+        Err(error)
     }
 
     #[cold]

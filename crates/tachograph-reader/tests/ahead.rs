@@ -108,6 +108,30 @@ fn breaks_off_where_reading_does() {
 }
 
 #[test]
+fn what_is_there_of_a_cut_generation_is_ordered() {
+    let whole = trace(2, 400);
+    let events = read(&whole).0.len();
+    let (mut before, mut unresolved) = (0, 0);
+    // Within the events of the last generation, whose names stand behind them.
+    for cut in (whole.len() - 4000..whole.len() - 60).step_by(29) {
+        let (told, end) = read(&whole[..cut]);
+        let Ok(Some(End::Truncated(lost))) = end else {
+            panic!("cut at {cut}: {end:?}");
+        };
+        assert_eq!(
+            (lost.unordered_events, lost.stopped_by),
+            (0, None),
+            "cut at {cut}"
+        );
+        assert!((before..events).contains(&told.len()), "cut at {cut}");
+        before = told.len();
+        unresolved = unresolved.max(lost.unresolved_ids);
+    }
+    assert!(before > events - 20, "{before} of {events}");
+    assert!(unresolved > 1000, "{unresolved}");
+}
+
+#[test]
 fn a_caller_may_leave_in_the_middle() {
     let trace = trace(20, 2000);
     for _ in 0..20 {

@@ -108,7 +108,7 @@ impl Model {
             return turn.done();
         };
         if let Some(innermost) = regions.last() {
-            if innermost.task != task || !innermost.name.says(name, turn.generation) {
+            if innermost.task != task || !innermost.name.may_say(name, turn.generation) {
                 let text = |name: Name| name.text(turn.generation).to_string();
                 return broken(Fault::Region {
                     found: (task, text(name)),

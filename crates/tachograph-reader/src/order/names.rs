@@ -37,6 +37,15 @@ impl Name {
     pub fn says(self, other: Self, generation: &Generation) -> bool {
         self == other || self.text(generation) == other.text(generation)
     }
+
+    /// Whether both may say the same: in a generation that is cut off, a name that is missing may say anything.
+    pub fn may_say(self, other: Self, generation: &Generation) -> bool {
+        let is_missing = |name| match name {
+            Self::Defined(id) => !generation.strings.has(id.0),
+            Self::Carried(_) => false,
+        };
+        self.says(other, generation) || is_missing(self) || is_missing(other)
+    }
 }
 
 /// Takes names from one generation to the next, each once.

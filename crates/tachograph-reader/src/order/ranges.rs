@@ -51,7 +51,8 @@ impl Model {
         let generation = turn.generation;
         let name = Name::Defined(StringId(turn.args()[0]));
         let stops = &mut self.own_task(turn)?.notes().stops;
-        if stops.iter().any(|open| open.says(name, generation)) {
+        let is_known = generation.strings.has(turn.args()[0]);
+        if is_known && stops.iter().any(|open| open.says(name, generation)) {
             return broken(Fault::RangeActive(STOP));
         }
         stops.push(name);
