@@ -15,7 +15,7 @@ pub enum Refused {
     /// The reader stops.
     Broken(ReadError),
     /// The trace is cut off.
-    Truncated(Truncated),
+    Truncated(Box<Truncated>),
     /// The validator finds something.
     Invalid(Violations),
 }
@@ -80,7 +80,7 @@ pub fn ours(trace: &[u8]) -> Result<GoVerdict, Refused> {
         }
     }
     match reader.end() {
-        Some(End::Truncated(lost)) => Err(Refused::Truncated((**lost).clone())),
+        Some(End::Truncated(lost)) => Err(Refused::Truncated(lost.clone())),
         _ => Ok(counts),
     }
 }

@@ -119,7 +119,7 @@ fn shuffled(trace: &[u8], dice: &mut Dice) -> Vec<u8> {
     out
 }
 
-fn flush<'a>(queues: &mut BTreeMap<ThreadId, Vec<&'a [u8]>>, dice: &mut Dice, out: &mut Vec<u8>) {
+fn flush(queues: &mut BTreeMap<ThreadId, Vec<&[u8]>>, dice: &mut Dice, out: &mut Vec<u8>) {
     let mut queues: Vec<_> = std::mem::take(queues)
         .into_values()
         .map(|mut queue| {
