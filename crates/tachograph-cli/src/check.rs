@@ -6,7 +6,6 @@
 mod report;
 mod view;
 
-use crate::events::Events;
 use crate::input::Input;
 use crate::outcome::Outcome;
 use crate::progress::Bar;
@@ -14,7 +13,7 @@ use report::{Counts, Failure, Findings, Report};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use tachograph_reader::validate::Validator;
-use tachograph_reader::{End, Kind, Options};
+use tachograph_reader::{End, Kind, Reader};
 
 /// Says whether traces are valid.
 ///
@@ -62,8 +61,9 @@ fn of_file(path: &Path) -> anyhow::Result<Report> {
     let mut input = Input::open(path, Bar::Shown)?;
     let (trouble, expects) = (input.trouble(), input.expects.take());
     let mut report = Report::new(path.display().to_string());
-    let failure = match Events::read(input, Options::default()) {
-        Ok(events) => check(events, &mut report),
+    // On one thread: checking is too light for a second one to pay, and one generation is all the memory it takes.
+    let failure = match Reader::new(input) {
+        Ok(reader) => check(reader, &mut report),
         Err(error) => Some(Failure::of_read(&error)),
     };
     trouble.refuse_io(path)?;
@@ -79,7 +79,7 @@ fn of_file(path: &Path) -> anyhow::Result<Report> {
 }
 
 /// Goes through the events; gives why there are no more, if not because they ended.
-fn check(mut events: Events, report: &mut Report) -> Option<Failure> {
+fn check(mut events: Reader<Input>, report: &mut Report) -> Option<Failure> {
     report.version = Some(format!("1.{}", events.version().minor()));
     let mut validator = Validator::new(events.version());
     let (mut counts, mut findings) = (Counts::default(), Findings::default());

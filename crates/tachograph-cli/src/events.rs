@@ -1,6 +1,7 @@
 //! The ordered events of an input, from one thread or from several.
 //!
-//! Owns the choice: where there is a second core, a thread of its own loads and another orders. Called by all subcommands that want events.
+//! Owns the choice: where there is a second core, a thread of its own loads and another orders. Called by `dump`, which has enough to do with
+//! each event for that to pay.
 
 use crate::input::Input;
 use std::thread::available_parallelism;
