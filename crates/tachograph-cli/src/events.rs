@@ -6,7 +6,6 @@
 use crate::input::Input;
 use std::thread::available_parallelism;
 use tachograph_reader::{Ahead, End, Event, Options, ReadError, Reader};
-use tachograph_wire::Version;
 
 /// Ordered events.
 pub enum Events {
@@ -27,14 +26,6 @@ impl Events {
         }
         let reader = Reader::with_options(input, options)?;
         Ok(Self::Here(Box::new(reader)))
-    }
-
-    /// The version in the header.
-    pub fn version(&self) -> Version {
-        match self {
-            Self::Here(reader) => reader.version(),
-            Self::Ahead(ahead) => ahead.version(),
-        }
     }
 
     /// The next event; `None` at the end.
