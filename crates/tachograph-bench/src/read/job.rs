@@ -8,6 +8,8 @@ use std::time::Instant;
 
 use tachograph_reader::validate::Validator;
 use tachograph_reader::{Ahead, Index, Reader};
+use tachograph_wire::limits::MAX_EVENT_ARGS;
+use tachograph_wire::record::read_event;
 use tachograph_wire::{BatchKind, Item, TraceItems};
 
 use super::process::{Cores, Outcome};
@@ -169,8 +171,11 @@ fn decode(input: File) -> Result<u64, Error> {
     while let Some(item) = items.next_item() {
         let Item::Batch(batch) = item? else { continue };
         if batch.kind(version) == BatchKind::Events {
-            for event in batch.events() {
-                black_box(event?);
+            let (mut payload, mut args) = (batch.payload, [0; MAX_EVENT_ARGS]);
+            while !payload.is_empty() {
+                let event = read_event(payload, batch.payload_offset, &mut args)?;
+                black_box((&event, &args));
+                payload = &payload[event.len..];
                 events += 1;
             }
         }
