@@ -13,7 +13,8 @@ use report::{Counts, Failure, Findings, Report};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use tachograph_reader::validate::Validator;
-use tachograph_reader::{End, Kind, Reader};
+use tachograph_reader::{End, Reader};
+use tachograph_wire::EventKind;
 
 /// Says whether traces are valid.
 ///
@@ -86,10 +87,10 @@ fn check(mut events: Reader<Input>, report: &mut Report) -> Option<Failure> {
     let failure = loop {
         match events.next_event() {
             Ok(Some(event)) => {
-                match event.kind() {
-                    Kind::Sync(sync) => counts.generations += u64::from(!sync.is_last()),
-                    Kind::Sample => counts.samples += 1,
-                    _ => counts.events += 1,
+                match event.wire_kind() {
+                    None => counts.generations += u64::from(event.generation().is_some()),
+                    Some(EventKind::CPUSample) => counts.samples += 1,
+                    Some(_) => counts.events += 1,
                 }
                 if let Err(violations) = validator.event(&event) {
                     findings.add(&violations);

@@ -319,12 +319,12 @@ fn read_batch(
     spare: &Receiver<Vec<Record>>,
 ) -> Option<Option<Nanos>> {
     let mut events = spare.try_recv().unwrap_or_default();
-    events.clear();
-    let mut last = None;
-    while events.len() < BATCH {
-        let mut record = Record::EMPTY;
-        match place.next(generation, &mut record) {
-            Ok(true) => events.push(record),
+    // Read in place: a record that was just written is slow to copy.
+    events.resize(BATCH, Record::EMPTY);
+    let (mut len, mut time, mut last) = (0, None, None);
+    for record in &mut events {
+        match place.next(generation, record) {
+            Ok(true) => (len, time) = (len + 1, Some(record.time)),
             Ok(false) => last = Some(Ok(())),
             Err(error) => last = Some(Err(error)),
         }
@@ -332,7 +332,7 @@ fn read_batch(
             break;
         }
     }
-    let time = events.last().map(|record| record.time);
+    events.truncate(len);
     let more = if last.is_none() { time } else { None };
     let batch = Batch {
         stream,
