@@ -1,4 +1,4 @@
-//! Traces that something happened to: we and Go come to the same verdict, but for what the wire-format notes, §14, say.
+//! Traces that something happened to: we and Go come to the same verdict, but for what docs/READING.md says.
 //!
 //! A mutant is a good trace with one or two changes, to its items (lines of its text form, so that most of it stays in order and the
 //! change reaches the rules of ordering) or to its bytes. All is drawn from a seed, so a mutant can be made again. With `TACHOGRAPH_LONG`
@@ -89,7 +89,7 @@ impl Case<'_> {
     }
 }
 
-/// A difference that is meant, with its row of §14.
+/// A difference that is meant, with its row of docs/READING.md.
 struct Exception {
     row: &'static str,
     holds: fn(&Case<'_>) -> bool,

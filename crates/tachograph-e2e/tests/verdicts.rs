@@ -5,7 +5,7 @@ mod traces;
 use tachograph_e2e::go::{self, GoError};
 use tachograph_e2e::verdict::ours;
 
-/// Goldens on which the verdicts differ, each with the row of the wire-format notes, §14, that says so or what it comes from.
+/// Goldens on which the verdicts differ, each with the row of docs/READING.md that says so or what it comes from.
 const DIFFER: [(&str, &str); 13] = [
     ("b2-experiment-cut", CUT_IN_BATCH),
     (

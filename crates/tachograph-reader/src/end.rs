@@ -38,14 +38,28 @@ impl fmt::Display for Truncated {
             Some(generation) => write!(f, "generation {generation}, byte {:#x}: ", self.offset.0)?,
             None => write!(f, "byte {:#x}: ", self.offset.0)?,
         }
-        f.write_str("truncated: the bytes end before the generation")?;
-        for (count, what) in [
-            (self.partial_bytes, "bytes are no whole batch"),
-            (self.unordered_events, "events can't be put in order"),
-            (self.unresolved_ids, "strings and stacks are missing"),
+        f.write_str("truncated: the bytes end before the generation does")?;
+        for (count, one, many) in [
+            (
+                self.partial_bytes,
+                "byte is no whole batch",
+                "bytes are no whole batch",
+            ),
+            (
+                self.unordered_events,
+                "event can't be put in order",
+                "events can't be put in order",
+            ),
+            (
+                self.unresolved_ids,
+                "string or stack is missing",
+                "strings and stacks are missing",
+            ),
         ] {
-            if count > 0 {
-                write!(f, ", {count} {what}")?;
+            match count {
+                0 => {}
+                1 => write!(f, ", 1 {one}")?,
+                _ => write!(f, ", {count} {many}")?,
             }
         }
         f.write_str(" [G3]")

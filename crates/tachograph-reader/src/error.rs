@@ -18,7 +18,7 @@ use tachograph_wire::{
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum ReadError {
-    /// The input could not be read.
+    /// The input could not be read. A reader with more to say than its kind must say it itself.
     Io(io::ErrorKind),
     /// The header is not one of a trace that can be read here: another file, the format before Go 1.22, an unknown version.
     Unsupported(VersionError),
@@ -43,7 +43,7 @@ pub struct BrokenTrace {
 
 macro_rules! rules {
     ($($(#[$doc:meta])* $name:ident,)*) => {
-        /// The rules of the format, by the names of the error catalogue.
+        /// The rules of the format, by their names in docs/READING.md.
         #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
         #[non_exhaustive]
         pub enum Rule { $($(#[$doc])* $name,)* }

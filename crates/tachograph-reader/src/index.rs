@@ -94,7 +94,10 @@ impl Index {
         })
     }
 
-    /// The generation in which `time` lies, as far as times of batches tell: the last that begins at or before it, or the first.
+    /// The last generation that begins at or before `time`, as far as times of batches tell, or the first.
+    ///
+    /// N.B. threads enter a generation one by one, so generations overlap by some milliseconds: events at `time` may also be in the one
+    /// before. Who wants all of them begins there.
     #[must_use]
     pub fn at(&self, time: Nanos) -> Option<&IndexedGeneration> {
         let before =

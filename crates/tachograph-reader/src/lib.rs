@@ -106,3 +106,9 @@ pub use stack::{Frame, Stack};
 pub use state::{ProcState, TaskState};
 pub use sync::{Clock, Sync};
 pub use text::Text;
+
+/// What the words of events are made of, from the crate that knows the format. Its [`Generation`](tachograph_wire::Generation) is a number.
+pub use tachograph_wire::{
+    ByteOffset, EventKind, Generation as GenerationNumber, Metadata, Nanos, ProcId, StackId,
+    StringId, TaskId, ThreadId, Ticks, UserTaskId, Version,
+};

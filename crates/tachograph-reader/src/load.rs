@@ -1,7 +1,7 @@
 //! Reads whole generations.
 //!
 //! Owns the way through the input. Called by `reader`, which gets one generation after the other and lends the memory for them. Nothing of
-//! a generation is ordered before all of it is here; what its tables must hold is checked here (ordering notes, §2).
+//! a generation is ordered before all of it is here; what its tables must hold is checked here (docs/READING.md).
 
 use crate::error::{BrokenTrace, Fault, ReadError, Rule, SyncPart};
 use crate::generation::{

@@ -2,7 +2,7 @@
 //!
 //! Owns the state of all threads, procs, tasks, annotation tasks and of the collector, over the whole trace. Called by
 //! `frontier`'s owner, the reader, with one candidate at a time. The rooms below hold one family of events each; the rules are those of
-//! the ordering notes, §4 to §9, and the comments name them.
+//! docs/READING.md, and the comments name them.
 //!
 //! # Protocol
 //! 1. [`Model::advance`] with [`Step::NotYet`] has changed nothing that an event can see; the candidate may be offered again.

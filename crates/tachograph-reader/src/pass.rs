@@ -61,6 +61,15 @@ pub struct Options {
     pub keep_incomplete: bool,
 }
 
+impl Options {
+    /// See the field.
+    #[must_use]
+    pub const fn keep_incomplete(mut self, keep: bool) -> Self {
+        self.keep_incomplete = keep;
+        self
+    }
+}
+
 impl Default for Options {
     fn default() -> Self {
         Self {

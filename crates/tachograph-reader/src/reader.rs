@@ -37,7 +37,8 @@ impl<R: Read> Reader<R> {
     /// Reads from a generation on, whose place an [`Index`](crate::Index) tells: `input` yields the trace's bytes from `offset` on.
     ///
     /// For events it is as if the trace began there: everything has an undetermined state first, names of annotation tasks and regions that
-    /// began before are unknown.
+    /// began before are unknown. Events of the generation before that are later than the start of this one are left out with it, and times
+    /// are the events' own, where a reader that comes from before tells some a little later (each event is told after the one before it).
     pub fn resume(input: R, version: Version, offset: ByteOffset) -> Self {
         let loader = Loader::resume(input, version, offset);
         let pass = Pass::new(loader, Options::default());

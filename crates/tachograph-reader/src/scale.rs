@@ -1,6 +1,6 @@
 //! From ticks to nanoseconds, as Go does it.
 //!
-//! Go converts each delta by itself, through `f64` and truncating, and adds up the results (wire-format notes, §7); whoever
+//! Go converts each delta by itself, through `f64` and truncating, and adds up the results (Go file `internal/trace/batchcursor.go`); whoever
 //! wants its times must do the same. Where a tick is a whole number of nanoseconds, that is a multiplication.
 
 use tachograph_wire::{Frequency, Nanos, Ticks};

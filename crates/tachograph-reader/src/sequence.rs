@@ -1,6 +1,6 @@
 //! The order of one generation's events, and what is carried from one to the next.
 //!
-//! Owns the loop within a generation: samples and the events that the model lets happen, the earliest first (ordering notes, §3). Called by
+//! Owns the loop within a generation: samples and the events that the model lets happen, the earliest first (docs/READING.md, Order). Called by
 //! `pass`, which has the generations.
 //!
 //! # Rules

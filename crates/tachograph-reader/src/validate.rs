@@ -20,7 +20,7 @@
 //! Cost: some nanoseconds and no allocation an event (measured by `tachograph-bench read`). Memory: what is alive.
 //!
 //! # Rules
-//! The checks are those of the ordering notes, §14, by the names of [`Check`]. The verdict is that of Go's validator, but for:
+//! The checks are those of docs/READING.md, by the names of [`Check`]. The verdict is that of Go's validator, but for:
 //! 1. Stacks are checked as they stand on the wire, where Go keeps one frame for each pc (V2).
 //! 2. In a generation that the trace's end cuts off, missing names are no violation.
 //! 3. Tasks that ended are forgotten after the first generation. Only events that no reader delivers could tell.

@@ -143,6 +143,24 @@ impl fmt::Display for Nanos {
     }
 }
 
+impl Add for Nanos {
+    type Output = Self;
+
+    /// Saturating.
+    fn add(self, other: Self) -> Self {
+        Self(self.0.saturating_add(other.0))
+    }
+}
+
+impl Sub for Nanos {
+    type Output = Self;
+
+    /// Saturating; negative if `other` is later.
+    fn sub(self, other: Self) -> Self {
+        Self(self.0.saturating_sub(other.0))
+    }
+}
+
 impl Frequency {
     /// What we record with: 8 ns ticks, a whole number of nanoseconds, so that the per-delta truncation of
     /// Go's reader loses nothing.

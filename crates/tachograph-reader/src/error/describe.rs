@@ -15,7 +15,7 @@ impl fmt::Display for Fault {
                     "batch of generation {found}, wanted {wanted}, which is not over"
                 )
             }
-            Self::EndsEarly => f.write_str("truncated: the bytes end before the generation"),
+            Self::EndsEarly => f.write_str("truncated: the bytes end before the generation does"),
             Self::Second(what) => write!(f, "second {what} in the generation, wanted one"),
             Self::Missing(what) => write!(f, "the generation ends without a {what}, wanted one"),
             Self::FrequencyZero => f.write_str("frequency is 0, wanted ticks per second"),

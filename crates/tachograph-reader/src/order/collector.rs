@@ -1,4 +1,4 @@
-//! The collector's mark phase, of which there is one at a time in the program (§9).
+//! The collector's mark phase, of which there is one at a time in the program.
 //!
 //! Begin, "active" at the start of each generation, and end may come from different threads, so they carry sequence numbers that count
 //! through the whole trace.

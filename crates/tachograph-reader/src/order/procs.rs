@@ -23,7 +23,7 @@ impl Model {
             self.threads.put_proc(turn.seat, proc, slot);
         }
         match known {
-            // Lost sight of, but we have not: it is told where it is held, in the state that is known (§6.1).
+            // Lost sight of, but we have not: it is told where it is held, in the state that is known.
             Some(S::Syscall) if status == S::SyscallAbandoned => {
                 let Some(holder) = self.threads.holder(proc) else {
                     return broken(Fault::Stolen {

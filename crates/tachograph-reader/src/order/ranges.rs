@@ -1,4 +1,4 @@
-//! Ranges of time on a task or a proc: stops of the world, mark assists, sweeps (§9).
+//! Ranges of time on a task or a proc: stops of the world, mark assists, sweeps.
 //!
 //! "Active" says that a range was going on when the generation began: in the first one it makes it known, later it must be
 //! known already.

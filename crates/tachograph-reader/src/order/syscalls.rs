@@ -1,4 +1,4 @@
-//! System calls and other blocking sections, and the proc that may be lost in one (§8).
+//! System calls and other blocking sections, and the proc that may be lost in one.
 
 use super::table::Sequence;
 use super::{Advanced, Model, Step, Turn, broken};

@@ -138,7 +138,7 @@ impl Model {
         }
     }
 
-    /// Wakes the next task, takes the current one off, puts the next one on: three records (§7).
+    /// Wakes the next task, takes the current one off, puts the next one on: three records.
     pub(super) fn go_switch(&mut self, turn: &mut Turn<'_>) -> Advanced {
         turn.needs_task()?;
         let current = self.task_in(turn, TaskStatus::Running)?;
@@ -223,7 +223,7 @@ impl Model {
         Ok((slot, TaskState::Undetermined))
     }
 
-    /// A task that sits in a system call, on this thread or on another that is silent (§6.2).
+    /// A task that sits in a system call, on this thread or on another that is silent.
     fn status_in_syscall(
         &mut self,
         turn: &mut Turn<'_>,

@@ -11,7 +11,7 @@ use tachograph_wire::{
 
 macro_rules! checks {
     ($($(#[$doc:meta])* $name:ident,)*) => {
-        /// The checks, by the names of the ordering notes, §14.
+        /// The checks, by their names in docs/READING.md.
         #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
         #[non_exhaustive]
         pub enum Check { $($(#[$doc])* $name,)* }
