@@ -9,8 +9,9 @@ mod view;
 use crate::input::Input;
 use crate::outcome::Outcome;
 use crate::progress::Bar;
+use crate::stdout::Stdout;
 use report::{Counts, Failure, Findings, Report};
-use std::io::{self, Write};
+use std::io::Write;
 use std::path::{Path, PathBuf};
 use tachograph_reader::validate::Validator;
 use tachograph_reader::{End, Reader};
@@ -32,7 +33,7 @@ pub struct Args {
 
 /// Runs the subcommand.
 pub fn run(args: &Args) -> anyhow::Result<Outcome> {
-    let mut out = io::stdout().lock();
+    let mut out = Stdout::lock();
     let mut outcome = Outcome::Fine;
     for path in &args.files {
         let report = match of_file(path) {

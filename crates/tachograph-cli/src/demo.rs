@@ -12,6 +12,7 @@ mod workload;
 use crate::outcome::Outcome;
 use crate::progress::Countdown;
 use crate::stats;
+use crate::stdout::Stdout;
 use anyhow::Context;
 use std::fs::File;
 use std::io::{self, Write};
@@ -49,7 +50,7 @@ pub fn run(args: Args) -> anyhow::Result<Outcome> {
     let dir = args.dir.clone().unwrap_or_else(default_dir);
     files::refuse_without_files(&dir)?;
     let (work, summary) = record(&args, &dir)?;
-    let mut out = io::BufWriter::new(io::stdout().lock());
+    let mut out = io::BufWriter::new(Stdout::lock());
     view::work(&work, args.seconds, &mut out)?;
     // A pipe or a device can't be read a second time; the recorder's own account must do.
     if !args.out.is_file() {

@@ -15,6 +15,7 @@ use crate::events::Events;
 use crate::input::{self, Input, Trouble};
 use crate::outcome::Outcome;
 use crate::progress::Bar;
+use crate::stdout::{Stdout, UntilGone};
 use filter::{Filter, Verdict};
 use std::io::{self, IsTerminal, Write};
 use std::path::Path;
@@ -114,7 +115,7 @@ fn wire(input: Input) -> anyhow::Result<Over> {
         Ok(trace) => trace,
         Err(error) => return Ok(Over::Broken(error.to_string())),
     };
-    match write_wire(trace, io::stdout().lock()) {
+    match write_wire(trace, UntilGone(&mut Stdout::lock())) {
         Ok(()) => Ok(Over::Done),
         Err(DumpError::Output(error)) => Err(error.into()),
         Err(error) => Ok(Over::Broken(error.to_string())),
@@ -133,7 +134,7 @@ fn print(
         Ok(events) => events,
         Err(error) => return over(Err(error), None),
     };
-    let mut stdout = io::stdout().lock();
+    let mut stdout = Stdout::lock();
     let mut lines = Vec::with_capacity(CHUNK_BYTES + CHUNK_BYTES / 4);
     let result = loop {
         match events.next_event() {
@@ -151,6 +152,9 @@ fn print(
         if lines.len() >= CHUNK_BYTES {
             stdout.write_all(&lines)?;
             lines.clear();
+            if stdout.is_gone() {
+                return Ok(Over::Done);
+            }
         }
     };
     stdout.write_all(&lines)?;

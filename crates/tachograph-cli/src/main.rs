@@ -11,6 +11,7 @@ mod input;
 mod outcome;
 mod progress;
 mod stats;
+mod stdout;
 mod table;
 mod units;
 

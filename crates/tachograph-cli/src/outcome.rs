@@ -18,7 +18,7 @@ pub enum Outcome {
 }
 
 impl Outcome {
-    /// Says on stderr what went wrong. A reader of our output that had enough is no failure.
+    /// Says on stderr what went wrong. A reader of our output that had enough is no failure, if it gets this far: [`stdout`](crate::stdout).
     pub fn of(result: anyhow::Result<Self>) -> Self {
         match result {
             Ok(outcome) => outcome,

@@ -19,6 +19,7 @@ pub use report::Report;
 use crate::input::{self, Input};
 use crate::outcome::Outcome;
 use crate::progress::Bar;
+use crate::stdout::Stdout;
 use counted::Counted;
 use report::Failure;
 use std::io::{self, Read, Write};
@@ -44,7 +45,7 @@ pub fn run(args: &Args) -> anyhow::Result<Outcome> {
     let path = &args.file.path;
     let name = path.display().to_string();
     let report = of_file(path)?;
-    let mut out = io::BufWriter::new(io::stdout().lock());
+    let mut out = io::BufWriter::new(Stdout::lock());
     if args.json {
         serde_json::to_writer_pretty(&mut out, &report)?;
         writeln!(out)?;
