@@ -6,11 +6,12 @@
 mod report;
 mod view;
 
+use crate::failure::Failure;
 use crate::input::Input;
 use crate::outcome::Outcome;
 use crate::progress::Bar;
 use crate::stdout::Stdout;
-use report::{Counts, Failure, Findings, Report};
+use report::{Counts, Findings, Report};
 use std::io::Write;
 use std::path::{Path, PathBuf};
 use tachograph_reader::validate::Validator;

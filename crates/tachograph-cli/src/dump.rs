@@ -12,13 +12,13 @@ mod text;
 mod wall;
 
 use crate::events::Events;
+use crate::failure::Failure;
 use crate::input::{self, Input, Trouble};
 use crate::outcome::Outcome;
 use crate::progress::Bar;
 use crate::stdout::{Stdout, UntilGone};
 use filter::{Filter, Verdict};
 use std::io::{self, IsTerminal, Write};
-use std::path::Path;
 use tachograph_reader::{End, Event, Options, ReadError};
 use tachograph_text::write::DumpError;
 use tachograph_text::{WireReader, write_wire};
@@ -63,6 +63,9 @@ trait Form {
 
     /// Appends the lines of an event.
     fn write(&mut self, event: &Event<'_>, out: &mut Vec<u8>);
+
+    /// Appends what is to be said behind the last event, once all were read.
+    fn finish(&mut self, _ending: &Ending, _out: &mut Vec<u8>) {}
 }
 
 /// Why there are no more lines.
@@ -71,6 +74,14 @@ enum Over {
     Done,
     /// The trace is broken or cut off.
     Broken(String),
+}
+
+/// How a trace that was read to its end ends.
+enum Ending {
+    /// All of it was there.
+    Complete,
+    /// It is cut off or broken.
+    Short(Failure),
 }
 
 /// Runs the subcommand.
@@ -90,7 +101,7 @@ pub fn run(args: &Args) -> anyhow::Result<Outcome> {
     let trouble = input.trouble();
     let filter = Filter::new(args.filter.clone());
     let over = match args.format {
-        Layout::Wire => wire(input),
+        Layout::Wire => wire(input, &trouble),
         // N.B. for Go a generation that is cut off is not there.
         Layout::Go => print(input, false, filter, go::Go::new()),
         Layout::Text => print(input, true, filter, text::Text::new(args.stacks)),
@@ -98,28 +109,29 @@ pub fn run(args: &Args) -> anyhow::Result<Outcome> {
     };
     // What the system said comes before what the reader made of it.
     trouble.refuse_io(path)?;
-    finish(over?, path, &trouble)
-}
-
-fn finish(over: Over, path: &Path, trouble: &Trouble) -> anyhow::Result<Outcome> {
-    let why = match (over, trouble.content()) {
-        (Over::Done, None) => return Ok(Outcome::Fine),
-        (_, Some(why)) | (Over::Broken(why), None) => why,
-    };
-    eprintln!("tacho: {}: {why}", path.display());
-    Ok(Outcome::InvalidTrace)
-}
-
-fn wire(input: Input) -> anyhow::Result<Over> {
-    let trace = match WireReader::new(input) {
-        Ok(trace) => trace,
-        Err(error) => return Ok(Over::Broken(error.to_string())),
-    };
-    match write_wire(trace, UntilGone(&mut Stdout::lock())) {
-        Ok(()) => Ok(Over::Done),
-        Err(DumpError::Output(error)) => Err(error.into()),
-        Err(error) => Ok(Over::Broken(error.to_string())),
+    match over? {
+        Over::Done => Ok(Outcome::Fine),
+        Over::Broken(why) => {
+            eprintln!("tacho: {}: {why}", path.display());
+            Ok(Outcome::InvalidTrace)
+        }
     }
+}
+
+fn wire(input: Input, trouble: &Trouble) -> anyhow::Result<Over> {
+    let written = match WireReader::new(input) {
+        Ok(trace) => write_wire(trace, UntilGone(&mut Stdout::lock())),
+        Err(error) => Err(DumpError::Trace(error)),
+    };
+    let why = match written {
+        Ok(()) => None,
+        Err(DumpError::Output(error)) => return Err(error.into()),
+        Err(error) => Some(error.to_string()),
+    };
+    Ok(match trouble.content().or(why) {
+        None => Over::Done,
+        Some(why) => Over::Broken(why),
+    })
 }
 
 fn print(
@@ -128,26 +140,32 @@ fn print(
     mut filter: Filter,
     mut form: impl Form,
 ) -> anyhow::Result<Over> {
+    let trouble = input.trouble();
     let mut options = Options::default();
     options.keep_incomplete = keep_incomplete;
     let mut events = match Events::read(input, options) {
         Ok(events) => events,
-        Err(error) => return over(Err(error), None),
+        Err(error) => return Ok(over(&ending(Some(error), None, &trouble)?)),
     };
     let mut stdout = Stdout::lock();
     let mut lines = Vec::with_capacity(CHUNK_BYTES + CHUNK_BYTES / 4);
-    let result = loop {
+    let error = loop {
         match events.next_event() {
             Ok(Some(event)) => {
                 form.see(&event);
                 match filter.of(&event) {
                     Verdict::Take => form.write(&event, &mut lines),
                     Verdict::Leave => continue,
-                    Verdict::Over => break Ok(false),
+                    Verdict::Over => {
+                        stdout.write_all(&lines)?;
+                        stdout.flush()?;
+                        // Nobody asked for the end, so nobody knows how it is.
+                        return Ok(Over::Done);
+                    }
                 }
             }
-            Ok(None) => break Ok(true),
-            Err(error) => break Err(error),
+            Ok(None) => break None,
+            Err(error) => break Some(error),
         }
         if lines.len() >= CHUNK_BYTES {
             stdout.write_all(&lines)?;
@@ -157,17 +175,33 @@ fn print(
             }
         }
     };
+    let ending = ending(error, events.end().cloned(), &trouble);
+    if let Ok(ending) = &ending {
+        form.finish(ending, &mut lines);
+    }
     stdout.write_all(&lines)?;
     stdout.flush()?;
-    over(result, events.end())
+    Ok(over(&ending?))
 }
 
-/// What is to be said about the end; nothing, if it was not read.
-fn over(result: Result<bool, ReadError>, end: Option<&End>) -> anyhow::Result<Over> {
-    match (result, end) {
-        (Err(error @ ReadError::Io(_)), _) => Err(anyhow::anyhow!("{error}")),
-        (Err(error), _) => Ok(Over::Broken(error.to_string())),
-        (Ok(true), Some(End::Truncated(lost))) => Ok(Over::Broken(lost.to_string())),
-        (Ok(_), _) => Ok(Over::Done),
+/// How the trace ends; the error is one of reading.
+fn ending(error: Option<ReadError>, end: Option<End>, trouble: &Trouble) -> anyhow::Result<Ending> {
+    let inside = match (error, end) {
+        (Some(error @ ReadError::Io(_)), _) => anyhow::bail!("{error}"),
+        (Some(error), _) => Some(Failure::of_read(&error)),
+        (None, Some(End::Truncated(lost))) => Some(Failure::of_cut(&lost)),
+        (None, _) => None,
+    };
+    let failure = match trouble.content() {
+        Some(why) => Some(Failure::of_content(why, inside)),
+        None => inside,
+    };
+    Ok(failure.map_or(Ending::Complete, Ending::Short))
+}
+
+fn over(ending: &Ending) -> Over {
+    match ending {
+        Ending::Complete => Over::Done,
+        Ending::Short(failure) => Over::Broken(failure.message.clone()),
     }
 }

@@ -7,6 +7,7 @@ mod check;
 mod demo;
 mod dump;
 mod events;
+mod failure;
 mod input;
 mod outcome;
 mod progress;

@@ -177,6 +177,65 @@ fn what_stands_before_an_error_is_printed_and_the_exit_is_1() {
 }
 
 #[test]
+fn a_cut_trace_ends_with_what_is_lost() {
+    let whole = trace(2);
+    let strings = whole.len() - 30;
+    let output = run_with(&["dump", "-"], &whole[..strings]);
+    let shown = text(&output.stdout);
+    let last = shown.lines().last().unwrap();
+    assert!(
+        last.contains("  the trace is cut off here: generation 2, byte 0x")
+            && last.contains("strings and stacks are missing"),
+        "{shown}"
+    );
+    assert!(!shown.contains("end of the trace"), "{shown}");
+    assert!(
+        shown.contains("region (name missing) begins  at 0x401000"),
+        "{shown}"
+    );
+    assert!(!shown.contains("\"\""), "{shown}");
+    let output = run_with(&["dump", "--kind", "log", "-"], &whole[..strings]);
+    let shown = text(&output.stdout);
+    assert!(
+        shown.trim_start().starts_with("the trace is cut off here"),
+        "{shown}"
+    );
+    let json = ["dump", "--format", "json", "-"];
+    let output = run_with(&json, &whole[..strings]);
+    let shown = text(&output.stdout);
+    let last: Value = serde_json::from_str(shown.lines().last().unwrap()).unwrap();
+    assert_eq!(
+        (&last["kind"], &last["generation"], &last["offset"]),
+        (&"truncated".into(), &2.into(), &strings.into())
+    );
+    for key in ["partial_bytes", "unresolved_ids"] {
+        assert!(last[key].as_u64() > Some(0), "{last}");
+    }
+    assert_eq!(
+        (&last["unordered_events"], &last["stopped_by"]),
+        (&0.into(), &Value::Null)
+    );
+    // Who asks for a part of it that is there hears nothing of the end.
+    let output = run_with(&["dump", "--to", "1us", "-"], &whole[..strings]);
+    assert_eq!(output.status.code(), Some(0));
+}
+
+#[test]
+fn a_broken_trace_ends_with_why() {
+    let bytes = [&trace(2)[..], &[0]].concat();
+    let shown = text(&run_with(&["dump", "-"], &bytes).stdout);
+    let last = shown.lines().last().unwrap();
+    assert!(last.contains("  the trace is broken here: "), "{shown}");
+    assert!(!shown.contains("end of the trace"), "{shown}");
+    let shown = text(&run_with(&["dump", "--format", "json", "-"], &bytes).stdout);
+    let last: Value = serde_json::from_str(shown.lines().last().unwrap()).unwrap();
+    assert_eq!(
+        (&last["kind"], &last["rule"], &last["offset"]),
+        (&"broken".into(), &"B1".into(), &trace(2).len().into())
+    );
+}
+
+#[test]
 fn a_reader_that_had_enough_is_0() {
     let scratch = Scratch::new("dump-pipe");
     let path = scratch.path("long.trace");

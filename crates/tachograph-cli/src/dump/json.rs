@@ -1,27 +1,11 @@
 //! Events as JSON, one object a line.
 //!
 //! Owns the keys: they are only ever added. Called by `dump`. Text that is no UTF-8 has U+FFFD where it isn't. What an event doesn't have is
-//! left out.
-//!
-//! | key | what |
-//! |---|---|
-//! | `time_ns` | nanoseconds of the trace's clock |
-//! | `kind` | `sync`, `metric`, `label`, `sample`, `range-begin`, `range-active`, `range-end`, `task-begin`, `task-end`, `region-begin`, `region-end`, `log`, `transition`, `experimental` |
-//! | `thread`, `proc`, `task` | where it happened, as it was before the event |
-//! | `generation`, `offset`, `wire` | where it stands in the file, uncompressed, and as which record |
-//! | `stack` | frames of whoever was executing, leaf first: `pc` (in base 16), `function`, `file`, `line` |
-//! | sync | `number`; `last` at the end of the trace; `clock`: `trace_ns`, `mono_ns`, `wall_sec`, `wall_nsec` |
-//! | metric | `name`, `value` |
-//! | label | `label` |
-//! | range | `name`; `scope`: `task` or `proc` and its id; `swept_bytes` and `reclaimed_bytes` at the end of a sweep |
-//! | task | `user_task`, `parent`, `name` |
-//! | region | `user_task` (0 is none), `name` |
-//! | log | `user_task`, `category`, `message` |
-//! | transition | `of`: `task` or `proc` and its id; `from`, `to`, `reason`; `own_stack`: frames of what changes, if they are others than `stack` |
-//! | experimental | `name`, `args` |
+//! left out. docs/JSON.md lists the keys.
 
-use super::Form;
 use super::stacks::Texts;
+use super::{Ending, Form};
+use crate::failure::{Failure, Lost};
 use serde::{Serialize, Serializer};
 use std::borrow::Cow;
 use std::collections::BTreeMap;
@@ -79,6 +63,51 @@ impl Form for Json {
             self.stack(",\"own_stack\":", event, own, out);
         }
         out.extend_from_slice(b"}\n");
+    }
+
+    fn finish(&mut self, ending: &Ending, out: &mut Vec<u8>) {
+        if let Ending::Short(failure) = ending {
+            // A vector takes everything.
+            let _ = serde_json::to_writer(&mut *out, &Last::of(failure));
+            out.push(b'\n');
+        }
+    }
+}
+
+/// The last object of a trace that is not whole.
+#[derive(Serialize)]
+struct Last<'a> {
+    kind: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    rule: Option<&'static str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    generation: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    thread: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    offset: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    event: Option<&'static str>,
+    #[serde(flatten)]
+    lost: Option<&'a Lost>,
+    message: &'a str,
+}
+
+impl<'a> Last<'a> {
+    fn of(failure: &'a Failure) -> Self {
+        Self {
+            kind: match failure.lost {
+                Some(_) => "truncated",
+                None => "broken",
+            },
+            rule: failure.rule,
+            generation: failure.generation,
+            thread: failure.thread,
+            offset: failure.offset,
+            event: failure.event,
+            lost: failure.lost.as_ref(),
+            message: &failure.message,
+        }
     }
 }
 

@@ -8,14 +8,14 @@
 //!  0.000412125  2173390     3       18  task 18 (main.worker) running -> waiting, chan receive  at main.worker
 //! ```
 
-use super::Form;
 use super::names::Names;
 use super::number::{hex, padded, signed, unsigned};
 use super::wall::Wall;
+use super::{Ending, Form};
 use std::io::Write;
 use tachograph_reader::{
-    Change, Event, Experimental, Kind, Log, Metric, MetricName, Range, RangeName, Region, Resource,
-    Stack, Sync, TaskState, Transition, UserTask,
+    Change, Event, Experimental, Frame, Generation, Kind, Log, Metric, MetricName, Range,
+    RangeName, Region, Resource, Stack, Sync, TaskState, Transition, UserTask,
 };
 use tachograph_text::quote::quote_into;
 use tachograph_wire::{Nanos, TaskId, UserTaskId};
@@ -30,6 +30,10 @@ pub struct Text {
     wall: Wall,
     start: Option<Nanos>,
     titled: bool,
+    /// Where and when the last sync is, which waits until it is known what it ends.
+    last: Vec<u8>,
+    /// Whether the generation's strings may be missing.
+    cut: bool,
     /// Whether stacks are written whole, or only their leaf.
     stacks: bool,
 }
@@ -42,6 +46,8 @@ impl Text {
             wall: Wall::local(),
             start: None,
             titled: false,
+            last: Vec::new(),
+            cut: false,
             stacks,
         }
     }
@@ -61,11 +67,8 @@ impl Text {
     }
 
     fn sync(&self, sync: &Sync<'_>, out: &mut Vec<u8>) {
-        let Some(generation) = sync.generation() else {
-            return put(out, "end of the trace");
-        };
         put(out, "generation ");
-        unsigned(generation.0, out);
+        unsigned(sync.generation().map_or(0, |number| number.0), out);
         if let Some(clock) = sync.clock() {
             put(out, ", ");
             self.wall.write(clock.wall_sec, clock.wall_nsec as i64, out);
@@ -117,6 +120,14 @@ impl Text {
         }
     }
 
+    /// Text of the program. Where strings are missing, an empty one is more likely to be one of them than to be empty.
+    fn quote(&self, text: tachograph_reader::Text<'_>, out: &mut Vec<u8>) {
+        match text.is_empty() && self.cut {
+            true => put(out, "(name missing)"),
+            false => quote_into(text.as_bytes(), out),
+        }
+    }
+
     fn task(&self, task: TaskId, out: &mut Vec<u8>) {
         put(out, "task ");
         unsigned(task.0, out);
@@ -147,8 +158,9 @@ impl Text {
         put(out, "annotation task ");
         unsigned(task.id.0, out);
         put(out, " ");
-        if !task.name.is_empty() {
-            quote_into(task.name.as_bytes(), out);
+        // N.B. in a generation that is cut off only the beginning is sure to have had a name.
+        if !task.name.is_empty() || (self.cut && what == "begins") {
+            self.quote(task.name, out);
             put(out, " ");
         }
         put(out, what);
@@ -160,7 +172,7 @@ impl Text {
 
     fn region(&self, what: &str, region: &Region<'_>, out: &mut Vec<u8>) {
         put(out, "region ");
-        quote_into(region.name.as_bytes(), out);
+        self.quote(region.name, out);
         put(out, what);
         self.owner(region.task, out);
     }
@@ -171,7 +183,7 @@ impl Text {
             quote_into(log.category.as_bytes(), out);
             put(out, ": ");
         }
-        quote_into(log.message.as_bytes(), out);
+        self.quote(log.message, out);
         self.owner(log.task, out);
     }
 
@@ -214,7 +226,7 @@ impl Text {
             Kind::Label(label) => {
                 self.task(label.task, out);
                 put(out, " gets label ");
-                quote_into(label.label.as_bytes(), out);
+                self.quote(label.label, out);
             }
             Kind::Sample => put(out, "sample"),
             Kind::RangeBegin(range) => self.range(" begins", range, out),
@@ -237,7 +249,7 @@ impl Text {
             let leaf = stack.and_then(|stack| stack.frames().next());
             if let Some(leaf) = leaf {
                 put(out, "  at ");
-                write_name(leaf.function.as_bytes(), out);
+                write_function(&leaf, out);
             }
             return out.push(b'\n');
         }
@@ -266,9 +278,38 @@ impl Form for Text {
             put(out, "      time s   thread  proc     task  event\n");
         }
         let kind = event.kind();
+        self.cut = event.generation().is_some_and(Generation::is_cut);
+        if matches!(kind, Kind::Sync(sync) if sync.is_last()) {
+            let mut last = std::mem::take(&mut self.last);
+            self.place(event, &mut last);
+            self.last = last;
+            return;
+        }
         self.place(event, out);
         self.what(&kind, out);
         self.stacks(event, &kind, out);
+    }
+
+    fn finish(&mut self, ending: &Ending, out: &mut Vec<u8>) {
+        // The last sync is not there if it wasn't asked for, or if the trace broke before.
+        let is_placed = !self.last.is_empty();
+        out.append(&mut self.last);
+        match ending {
+            Ending::Complete if !is_placed => {}
+            Ending::Complete => put(out, "end of the trace\n"),
+            Ending::Short(failure) => {
+                if !is_placed {
+                    put(out, INDENT);
+                }
+                let what = match failure.lost {
+                    Some(_) => "the trace is cut off here: ",
+                    None => "the trace is broken here: ",
+                };
+                put(out, what);
+                write_name(failure.message.as_bytes(), out);
+                out.push(b'\n');
+            }
+        }
     }
 }
 
@@ -341,16 +382,20 @@ fn write_experimental(experimental: &Experimental<'_>, out: &mut Vec<u8>) {
     }
 }
 
+/// What a frame executes; where nobody knows its name, where that is.
+fn write_function(frame: &Frame<'_>, out: &mut Vec<u8>) {
+    if frame.function.is_empty() {
+        put(out, "0x");
+        return hex(frame.pc, out);
+    }
+    write_name(frame.function.as_bytes(), out);
+}
+
 fn write_stack(stack: Stack<'_>, out: &mut Vec<u8>) {
     for frame in stack.frames() {
         put(out, INDENT);
         put(out, "  ");
-        if frame.function.is_empty() {
-            put(out, "0x");
-            hex(frame.pc, out);
-        } else {
-            write_name(frame.function.as_bytes(), out);
-        }
+        write_function(&frame, out);
         if !frame.file.is_empty() {
             put(out, "  ");
             write_name(frame.file.as_bytes(), out);
