@@ -55,9 +55,10 @@ fn a_cut_trace_is_1_and_what_was_read_is_printed() {
     assert_eq!(output.status.code(), Some(1));
     let shown = text(&output.stdout);
     assert!(
-        shown.contains("truncated: generation 2, byte 0x") && shown.contains("generations 2"),
+        shown.contains("\ninvalid: generation 2, byte 0x") && shown.contains("generations 2"),
         "{shown}"
     );
+    assert_eq!(shown.matches("truncated").count(), 1, "{shown}");
     assert!(
         text(&output.stderr).starts_with("tacho: "),
         "stderr names the file and the fault"

@@ -54,7 +54,6 @@ pub fn title(report: &Report, name: &str, out: &mut impl Write) -> io::Result<()
     }
     match &report.error {
         None => Ok(()),
-        Some(error) if error.truncated => writeln!(out, "truncated: {}", error.message),
         Some(error) => writeln!(out, "invalid: {}", error.message),
     }
 }
