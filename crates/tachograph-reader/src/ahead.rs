@@ -43,7 +43,8 @@ const BATCHES: usize = 64;
 /// Reads a trace from front to back, loading and ordering on threads of its own.
 ///
 /// The same events in the same order as from a [`Reader`](crate::Reader). Memory: up to four generations, and the
-/// events that are on their way.
+/// events that are on their way: of threads whose clocks mislead about who is next, that may be many. Events come in chunks, so the last
+/// of a pipe that stays open come late.
 #[derive(Debug)]
 pub struct Ahead {
     version: Version,
@@ -132,7 +133,7 @@ impl Ahead {
         input: impl Read + Send + 'static,
         options: Options,
     ) -> Result<Self, ReadError> {
-        let loader = Loader::new(input)?;
+        let loader = Loader::new(input, options)?;
         let version = loader.version();
         let (to_order, messages) = sync_channel(BATCHES);
         let (spare, spare_batches) = channel();
@@ -235,13 +236,23 @@ impl Ahead {
             self.next = 0;
             // Who is gone needs no memory.
             let _ = self.spare_chunks.send(used.records);
-            if let Some(generation) = used.generation {
+            // Once, with its last chunk: who gets it must be able to see that nobody else has it.
+            if let Some(generation) = used.generation
+                && !self.is_current(&generation)
+            {
                 let _ = self.spare_generations.send(generation);
             }
             if !self.chunk.records.is_empty() {
                 return Ok(true);
             }
         }
+    }
+}
+
+impl Ahead {
+    fn is_current(&self, generation: &Arc<Generation>) -> bool {
+        let current = self.chunk.generation.as_ref();
+        current.is_some_and(|current| Arc::ptr_eq(current, generation))
     }
 }
 
@@ -319,8 +330,9 @@ fn read_batch(
     spare: &Receiver<Vec<Record>>,
 ) -> Option<Option<Nanos>> {
     let mut events = spare.try_recv().unwrap_or_default();
-    // Read in place: a record that was just written is slow to copy.
-    events.resize(BATCH, Record::EMPTY);
+    // Read in place: a record that was just written is slow to copy. An event takes two bytes at least.
+    let most = BATCH.min(place.bytes_left() / 2 + 1);
+    events.resize(most, Record::EMPTY);
     let (mut len, mut time, mut last) = (0, None, None);
     for record in &mut events {
         match place.next(generation, record) {

@@ -1,13 +1,13 @@
 //! Each thread's next event, the earliest first.
 //!
-//! Owns a cursor for each thread and a binary heap over them. Called by `reader`.
+//! Owns a cursor for each thread and a binary heap over them. Called by `sequence`.
 //!
 //! # Protocol
 //! 1. Within a thread, the order of the trace is the truth; times only say which thread to try first.
 //! 2. The heap compares times alone, sifts as Go's does and breaks no ties of its own, so that equal times come out in Go's order:
-//!    the same file always gives the same events, and the same as Go's.
+//!    the same file always gives the same events, and Go's order (but for rule 3).
 //! 3. When the first candidate must wait, the heap is sorted (a sorted array is a heap) and the others are tried in the order of
-//!    their times.
+//!    their times. Among equal times the earlier in the heap goes first, as with Go up to twelve threads; beyond that, Go's sort is not stable.
 
 use crate::generation::Generation;
 use crate::order::Seat;

@@ -6,10 +6,11 @@
 //!
 //! Within a thread the trace's order is the truth. Between threads clocks are only a hint: sequence numbers say what came before what, and a
 //! model of the scheduler lets an event happen only when it can. The rules are those of Go's `internal/trace`, and so is the order of events
-//! that no rule orders: the same file gives the same events in the same order, here, there, and each time.
+//! that no rule orders: the same file gives the same events in the same order each time, and the same as there (where more than twelve threads
+//! wait at once with equal times, those may come out differently).
 //!
 //! **You owe** nothing but the bytes. Any bytes are fine: there are no panics, in accessors neither, and memory is bounded by the largest
-//! generation (about twice its bytes).
+//! generation: about twice its bytes for what programs write, at most 64 times for what hostile ones do.
 //!
 //! **Not for** single batches or records without their order ([`tachograph_wire`] has those), nor for traces of Go 1.21 and older, whose format
 //! is another one; those are named in the error.

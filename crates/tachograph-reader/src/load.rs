@@ -1,13 +1,13 @@
 //! Reads whole generations.
 //!
-//! Owns the way through the input. Called by `reader`, which gets one generation after the other and lends the memory for them. Nothing of
+//! Owns the way through the input. Called by `pass` or `ahead`, which get one generation after the other and lend the memory for them. Nothing of
 //! a generation is ordered before all of it is here; what its tables must hold is checked here (docs/READING.md).
 
 use crate::error::{BrokenTrace, Fault, ReadError, Rule, SyncPart};
 use crate::generation::{
     BatchAt, ExperimentAt, Generation, NO_BATCH, SampleAt, StackAt, Stream, StringAt,
 };
-use crate::pass::{Supplied, Supply};
+use crate::pass::{Options, Supplied, Supply};
 use crate::record::Record;
 use crate::scale::Scale;
 use crate::stream::InBatches;
@@ -24,6 +24,7 @@ use tachograph_wire::{
 #[derive(Debug)]
 pub(crate) struct Loader<R> {
     items: TraceItems<R>,
+    options: Options,
     /// The batch that showed that the generation before was over (before Go 1.26).
     spill: Option<Spill>,
     /// What the next call returns.
@@ -109,19 +110,21 @@ impl<R: Read> Loader<R> {
     ///
     /// # Errors
     /// If there is none that we read.
-    pub fn new(input: R) -> Result<Self, ReadError> {
+    pub fn new(input: R, options: Options) -> Result<Self, ReadError> {
         let items = TraceItems::new(input).map_err(|error| ReadError::of_item(error, None))?;
-        Ok(Self::of_items(items))
+        Ok(Self::of_items(items, options))
     }
 
     /// Goes on in a trace whose header was read before.
     pub fn resume(input: R, version: Version, offset: ByteOffset) -> Self {
-        Self::of_items(TraceItems::resume(input, version, offset))
+        let items = TraceItems::resume(input, version, offset);
+        Self::of_items(items, Options::default())
     }
 
-    fn of_items(items: TraceItems<R>) -> Self {
+    fn of_items(items: TraceItems<R>, options: Options) -> Self {
         Self {
             items,
+            options,
             spill: None,
             failed: None,
             cut_bytes: None,
@@ -225,6 +228,10 @@ impl<R: Read> Loader<R> {
         let offset = self.items.offset();
         let rest = self.items.unread();
         self.cut_bytes = Some(rest.len() as u64);
+        if !version.has_end_of_generation() && !self.options.keep_incomplete && sums.batches > 0 {
+            // Where generations have no end of their own, Go takes what is there for a whole one.
+            return Ok(Whole::Yes);
+        }
         let Ok(decoded) = BatchHeader::decode(rest, offset) else {
             return Ok(Whole::Cut);
         };

@@ -1,7 +1,7 @@
 //! Which event may be next: a model of the scheduler that every event must fit.
 //!
 //! Owns the state of all threads, procs, tasks, annotation tasks and of the collector, over the whole trace. Called by
-//! `frontier`'s owner, the reader, with one candidate at a time. The rooms below hold one family of events each; the rules are those of
+//! `sequence` with one candidate at a time. The rooms below hold one family of events each; the rules are those of
 //! docs/READING.md, and the comments name them.
 //!
 //! # Protocol
@@ -27,14 +27,14 @@ pub(crate) use queue::Queue;
 pub(crate) use threads::Seat;
 
 use crate::error::{Fault, Need};
-use crate::generation::Generation;
+use crate::generation;
 use crate::record::{Context, Record};
 use crate::state::{ProcState, TaskState};
 use annotations::UserTasks;
 use collector::Collector;
 use table::{Procs, Tasks};
 use tachograph_wire::limits::MAX_EVENT_ARGS;
-use tachograph_wire::{EventKind, ProcId, TaskId, ThreadId};
+use tachograph_wire::{EventKind, Generation, ProcId, TaskId, ThreadId};
 use threads::Threads;
 
 /// The order's state.
@@ -45,8 +45,10 @@ pub(crate) struct Model {
     tasks: Tasks,
     user_tasks: UserTasks,
     collector: Collector,
-    /// Counts generations from 1; part of every sequence number.
-    epoch: u32,
+    /// Number of the generation, which is part of every sequence number.
+    epoch: Generation,
+    /// The number of the first one.
+    initial: Option<Generation>,
 }
 
 /// What became of a candidate.
@@ -70,7 +72,7 @@ struct Turn<'a> {
     record: &'a mut Record,
     /// Which thread's; `None` for the stream of no thread.
     seat: Option<Seat>,
-    generation: &'a Generation,
+    generation: &'a generation::Generation,
     /// For events that become several.
     queue: &'a mut Queue,
 }
@@ -84,13 +86,15 @@ impl Model {
             tasks: Tasks::default(),
             user_tasks: UserTasks::default(),
             collector: Collector::default(),
-            epoch: 0,
+            epoch: Generation::NONE,
+            initial: None,
         }
     }
 
     /// Goes on to the next generation. `old` is the one so far, empty if there is none.
-    pub fn enter(&mut self, old: &Generation, new: &Generation) {
-        self.epoch += 1;
+    pub fn enter(&mut self, old: &generation::Generation, new: &generation::Generation) {
+        self.epoch = new.number();
+        self.initial.get_or_insert(self.epoch);
         let mut carrier = names::Carrier::new(old);
         self.user_tasks.carry(&mut carrier);
         self.tasks.carry(&mut carrier);
@@ -105,7 +109,7 @@ impl Model {
 
     /// Whether this is the first generation, in which things may appear out of nowhere.
     fn is_initial(&self) -> bool {
-        self.epoch == 1
+        self.initial == Some(self.epoch)
     }
 
     /// Makes the candidate happen if it may.
@@ -117,7 +121,7 @@ impl Model {
         &mut self,
         seat: Option<Seat>,
         record: &mut Record,
-        generation: &Generation,
+        generation: &generation::Generation,
         queue: &mut Queue,
     ) -> Advanced {
         use EventKind as E;

@@ -30,7 +30,7 @@ impl<R: Read> Reader<R> {
     /// # Errors
     /// As [`Reader::new`].
     pub fn with_options(input: R, options: Options) -> Result<Self, ReadError> {
-        let pass = Pass::new(Loader::new(input)?, options);
+        let pass = Pass::new(Loader::new(input, options)?, options);
         Ok(Self { pass })
     }
 

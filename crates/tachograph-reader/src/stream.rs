@@ -72,6 +72,11 @@ impl InBatches {
         Err(error)
     }
 
+    /// Bytes of the batch that it is in; 0 before the first one.
+    pub fn bytes_left(&self) -> usize {
+        self.end.saturating_sub(self.at)
+    }
+
     #[cold]
     fn enter(&mut self, generation: &Generation) {
         let batch = generation.streams.batches.get(self.next_batch as usize);

@@ -230,7 +230,8 @@ impl Validator {
         if let Some(generation) = sync.generation {
             bad_stacks(generation, &mut self.bad_stacks);
         }
-        if sync.number > 1 {
+        // After the first generation, what ends is forgotten at once.
+        if sync.number == 2 {
             self.tasks.forget_ended();
         }
     }

@@ -35,7 +35,8 @@ impl Framed {
     fn decode(bytes: &[u8], offset: ByteOffset, version: Version) -> Result<Self, WireError> {
         let found = bytes.first().copied().unwrap_or_default();
         let kind = EventKind::from_code(found).filter(|kind| kind.spec().opens_item());
-        if kind.is_some_and(|kind| !version.knows(kind)) {
+        // N.B. not so for batches of experiments, which Go's reader takes in every version.
+        if kind == Some(EventKind::EndOfGeneration) && !version.has_end_of_generation() {
             return Err(WireError {
                 offset,
                 problem: Problem::NotInVersion { found, version },

@@ -87,11 +87,11 @@ impl Model {
         let [task, name, ..] = turn.args();
         let name = defined(turn, name)?;
         let slot = self.current_task(turn.seat, id);
-        let Some(own) = slot.and_then(|slot| self.tasks.get(slot)) else {
+        let Some(notes) = slot.and_then(|slot| self.tasks.notes(slot)) else {
             return broken(Fault::UnknownTask(id));
         };
         let task = UserTaskId(task);
-        own.notes().regions.push(OpenRegion { task, name });
+        notes.regions.push(OpenRegion { task, name });
         turn.done()
     }
 

@@ -26,15 +26,24 @@ pub(super) struct Collector {
 
 impl Collector {
     fn is_next(self, number: u64) -> bool {
-        self.number.checked_add(1) == Some(number)
+        self.number.wrapping_add(1) == number
+    }
+
+    fn does(self) -> &'static str {
+        match self.phase {
+            Phase::Undetermined => "in a state that nothing has told",
+            Phase::Idle => IDLE,
+            Phase::Marking => MARKING,
+        }
+    }
+
+    /// What it does and how far it has counted.
+    pub fn tells(self) -> String {
+        format!("now {} at number {}", self.does(), self.number)
     }
 
     fn disagrees<T>(self, wanted: &'static str) -> Result<T, Box<Fault>> {
-        let found = match self.phase {
-            Phase::Undetermined => "in a state that nothing has told",
-            Phase::Idle => "not marking",
-            Phase::Marking => "marking",
-        };
+        let found = self.does();
         broken(Fault::Collector { found, wanted })
     }
 }

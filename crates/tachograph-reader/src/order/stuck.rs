@@ -22,7 +22,7 @@ impl Model {
             E::ProcSteal => self.proc_wait(ProcId(id), number, "in a system call"),
             E::GoSyscallEndBlocked => "its thread to lose its proc".to_owned(),
             E::GCActive | E::GCBegin | E::GCEnd => {
-                format!("number {id} of the collector, now {:?}", self.collector)
+                format!("number {id} of the collector, {}", self.collector.tells())
             }
             _ => "its turn".to_owned(),
         }

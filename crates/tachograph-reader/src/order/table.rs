@@ -3,24 +3,24 @@
 use super::annotations::OpenRegion;
 use super::names::{Carrier, Name};
 use std::collections::HashMap;
-use tachograph_wire::{ProcId, ProcStatus, TaskId, TaskStatus};
+use tachograph_wire::{Generation, ProcId, ProcStatus, StringId, TaskId, TaskStatus};
 
 /// A sequence number of a proc or task, which counts within one generation.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) struct Sequence {
-    pub epoch: u32,
+    pub epoch: Generation,
     pub number: u64,
 }
 
 impl Sequence {
     /// Where counting begins in a generation.
-    pub const fn start(epoch: u32) -> Self {
+    pub const fn start(epoch: Generation) -> Self {
         Self { epoch, number: 0 }
     }
 
     /// Whether `number`, in the generation `epoch`, comes right after it.
     #[inline]
-    pub fn precedes(self, epoch: u32, number: u64) -> bool {
+    pub fn precedes(self, epoch: Generation, number: u64) -> bool {
         self.epoch == epoch && self.number.checked_add(1) == Some(number)
     }
 }
@@ -30,8 +30,6 @@ impl Sequence {
 pub(super) struct Task {
     id: TaskId,
     pub status: TaskStatus,
-    /// Whether it helps the collector.
-    pub assists: bool,
     is_alive: bool,
     pub sequence: Sequence,
     /// Most tasks have none; those of the dead are kept for who comes next.
@@ -43,16 +41,24 @@ pub(super) struct Task {
 pub(super) struct Notes {
     /// Regions that are open, the innermost last.
     pub regions: Vec<OpenRegion>,
-    /// Kinds of the stops of the world that it has begun.
-    pub stops: Vec<Name>,
+    /// Ranges that are going on.
+    pub ranges: Vec<OpenRange>,
+}
+
+/// A range that is going on in a task.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum OpenRange {
+    /// It helps the collector.
+    Assist,
+    /// It has stopped the world.
+    Stop {
+        /// The kind's string when it began: two stops are the same if this is, whatever it says now.
+        kind: StringId,
+        name: Name,
+    },
 }
 
 impl Task {
-    /// Its notes, to write to.
-    pub fn notes(&mut self) -> &mut Notes {
-        self.notes.get_or_insert_default()
-    }
-
     /// Its notes, if it has any.
     pub fn notes_if_any(&mut self) -> Option<&mut Notes> {
         self.notes.as_deref_mut()
@@ -75,6 +81,8 @@ pub(super) struct Tasks {
     by_id: HashMap<TaskId, u32, foldhash::fast::FixedState>,
     slots: Vec<Task>,
     free: Vec<u32>,
+    /// Slots with notes.
+    noted: Vec<u32>,
 }
 
 /// All procs.
@@ -106,9 +114,19 @@ impl Tasks {
         self.slots.get_mut(slot as usize)
     }
 
+    /// The notes of the task in a slot that was found, to write to.
+    #[inline]
+    pub fn notes(&mut self, slot: u32) -> Option<&mut Notes> {
+        let task = self.slots.get_mut(slot as usize)?;
+        if task.notes.is_none() {
+            self.noted.push(slot);
+        }
+        Some(task.notes.get_or_insert_default())
+    }
+
     /// A task comes to be, and its slot; `None` if it is there already.
     #[inline]
-    pub fn create(&mut self, id: TaskId, status: TaskStatus, epoch: u32) -> Option<u32> {
+    pub fn create(&mut self, id: TaskId, status: TaskStatus, epoch: Generation) -> Option<u32> {
         use std::collections::hash_map::Entry;
         let Entry::Vacant(place) = self.by_id.entry(id) else {
             return None;
@@ -121,12 +139,11 @@ impl Tasks {
         place.insert(slot);
         if let Some(task) = self.slots.get_mut(slot as usize) {
             (task.id, task.status, task.sequence) = (id, status, sequence);
-            (task.assists, task.is_alive) = (false, true);
+            task.is_alive = true;
         } else {
             self.slots.push(Task {
                 id,
                 status,
-                assists: false,
                 is_alive: true,
                 sequence,
                 notes: None,
@@ -144,7 +161,7 @@ impl Tasks {
         task.is_alive = false;
         if let Some(notes) = &mut task.notes {
             notes.regions.clear();
-            notes.stops.clear();
+            notes.ranges.clear();
         }
         self.by_id.remove(&task.id);
         self.free.push(slot);
@@ -152,11 +169,17 @@ impl Tasks {
 
     /// Takes the names that tasks hold over to the next generation.
     pub fn carry(&mut self, carrier: &mut Carrier<'_>) {
-        for notes in self.slots.iter_mut().filter_map(|task| task.notes.as_mut()) {
+        for slot in &self.noted {
+            let task = self.slots.get_mut(*slot as usize);
+            let Some(notes) = task.and_then(|task| task.notes.as_mut()) else {
+                continue;
+            };
             let regions = notes.regions.iter_mut().map(|region| &mut region.name);
-            regions
-                .chain(&mut notes.stops)
-                .for_each(|name| carrier.carry(name));
+            let stops = notes.ranges.iter_mut().filter_map(|range| match range {
+                OpenRange::Assist => None,
+                OpenRange::Stop { name, .. } => Some(name),
+            });
+            regions.chain(stops).for_each(|name| carrier.carry(name));
         }
     }
 }
@@ -184,7 +207,7 @@ impl Procs {
     }
 
     /// A proc that was not there.
-    pub fn add(&mut self, id: ProcId, status: ProcStatus, epoch: u32) -> u32 {
+    pub fn add(&mut self, id: ProcId, status: ProcStatus, epoch: Generation) -> u32 {
         let slot = self.slots.len() as u32;
         self.by_id.insert(id, slot);
         self.slots.push(Proc {
