@@ -2,6 +2,29 @@
 //!
 //! Only headers of batches are looked at, and the one record of each generation that tells what a tick is: a few milliseconds for
 //! hundreds of megabytes. A trace can then be read from any generation on, see [`Reader::resume`](crate::Reader::resume).
+//!
+//! ```no_run
+//! use std::fs::File;
+//! use std::io::{Seek, SeekFrom};
+//! use tachograph_reader::{Index, Nanos, Reader};
+//!
+//! // What happened in the second after the third one.
+//! let mut file = File::open("app.trace")?;
+//! let index = Index::of_file(&file)?;
+//! let start = index.generations.first().and_then(|first| first.start);
+//! let from = start.unwrap_or(Nanos(0)) + Nanos(3_000_000_000);
+//! if let Some(generation) = index.at(from) {
+//!     file.seek(SeekFrom::Start(generation.offset.0))?;
+//!     let mut reader = Reader::resume(file, index.version, generation.offset);
+//!     while let Some(event) = reader.next_event()? {
+//!         if event.time() >= from + Nanos(1_000_000_000) {
+//!             break;
+//!         }
+//!         println!("{event:?}");
+//!     }
+//! }
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
 
 use crate::error::ReadError;
 use crate::scale::Scale;

@@ -132,6 +132,19 @@ fn what_is_there_of_a_cut_generation_is_ordered() {
 }
 
 #[test]
+fn memory_of_generations_is_used_again() {
+    let trace = trace(60, 1000);
+    let mut reader = Ahead::new(std::io::Cursor::new(trace)).unwrap();
+    let mut places = std::collections::BTreeSet::new();
+    while let Some(event) = reader.next_event().unwrap() {
+        let generation = event.generation().map(std::ptr::from_ref);
+        places.extend(generation.map(<*const _>::addr));
+    }
+    // What is ordered, what waits in chunks, what is loaded.
+    assert!(places.len() <= 12, "60 generations in {} places", places.len());
+}
+
+#[test]
 fn a_caller_may_leave_in_the_middle() {
     let trace = trace(20, 2000);
     for _ in 0..20 {
