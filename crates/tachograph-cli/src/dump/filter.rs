@@ -139,7 +139,7 @@ impl Args {
 pub struct Filter {
     args: Args,
     /// Once the trace has begun.
-    window: Option<(Nanos, Nanos)>,
+    window: Option<(Nanos, Option<Nanos>)>,
 }
 
 /// What to do with an event.
@@ -166,12 +166,12 @@ impl Filter {
         let (from, to) = *self.window.get_or_insert_with(|| {
             let of = |moment: Option<Moment>| moment.map(|moment| moment.of(time));
             let from = of(self.args.from).unwrap_or(Nanos(i64::MIN));
-            (from, of(self.args.to).unwrap_or(Nanos(i64::MAX)))
+            (from, of(self.args.to))
         });
         if time < from {
             return Verdict::Leave;
         }
-        if time >= to {
+        if to.is_some_and(|to| time >= to) {
             return Verdict::Over;
         }
         let kinds = &self.args.kind;
