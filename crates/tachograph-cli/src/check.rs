@@ -42,7 +42,10 @@ pub fn run(args: &Args) -> anyhow::Result<Outcome> {
             Err(error) => {
                 eprintln!("tacho: {error:#}");
                 outcome = Outcome::Failed;
-                continue;
+                if !args.json {
+                    continue;
+                }
+                Report::of_unreadable(path, format!("{error:#}"))
             }
         };
         if args.json {

@@ -4,6 +4,7 @@
 
 use crate::failure::Failure;
 use serde::Serialize;
+use std::path::Path;
 use tachograph_reader::validate::{Violation, Violations};
 use tachograph_text::Expectation;
 use tachograph_wire::EventKind;
@@ -89,6 +90,14 @@ impl Report {
             error: None,
             findings: Findings::default(),
             golden: None,
+        }
+    }
+
+    /// The file can't be read.
+    pub fn of_unreadable(file: &Path, why: String) -> Self {
+        Self {
+            error: Some(Failure::of_io(why)),
+            ..Self::new(file.display().to_string())
         }
     }
 
