@@ -28,7 +28,10 @@ const CHUNK_BYTES: usize = 256 << 10;
 
 /// Prints the events of a trace, in order.
 ///
-/// A trace that breaks off or is broken is printed up to there, the error goes to stderr, and the exit status is 1.
+/// A trace that breaks off or is broken is printed up to there, the error goes to stderr, and the exit status is 1. Text and JSON end with what is
+/// lost. `--format go` ends before a generation that is incomplete, as Go does; text and JSON go on as far as there is anything.
+///
+/// The keys of `--json` are listed in docs/JSON.md.
 #[derive(clap::Args, Clone, Debug)]
 pub struct Args {
     #[command(flatten)]
@@ -36,6 +39,9 @@ pub struct Args {
     /// How to print.
     #[arg(long, value_enum, default_value_t = Layout::Text)]
     format: Layout,
+    /// The same as --format json.
+    #[arg(long, conflicts_with = "format")]
+    json: bool,
     /// Print whole stacks instead of the function at their top (--format text).
     #[arg(long)]
     stacks: bool,
@@ -50,7 +56,7 @@ enum Layout {
     Text,
     /// One JSON object an event, a line each.
     Json,
-    /// What `go tool trace -d=parsed` prints.
+    /// What `go tool trace -d=parsed` prints; ends before a generation that is incomplete.
     Go,
     /// What `go tool trace -d=wire` prints: the records of the file as they stand there.
     Wire,
@@ -86,7 +92,17 @@ enum Ending {
 
 /// Runs the subcommand.
 pub fn run(args: &Args) -> anyhow::Result<Outcome> {
-    if args.format == Layout::Wire && args.filter.is_anything() {
+    let format = match args.json {
+        true => Layout::Json,
+        false => args.format,
+    };
+    if args.stacks && format != Layout::Text {
+        anyhow::bail!(
+            "--stacks is for --format text; go and json print whole stacks anyway, wire has none. Leave it out"
+        );
+    }
+    args.filter.refuse_backwards()?;
+    if format == Layout::Wire && args.filter.is_anything() {
         anyhow::bail!(
             "--from, --to and --kind are for events; --format wire prints records of the file, which have no order. Leave them out, or take another --format"
         );
@@ -100,7 +116,7 @@ pub fn run(args: &Args) -> anyhow::Result<Outcome> {
     let input = Input::open(path, bar)?;
     let trouble = input.trouble();
     let filter = Filter::new(args.filter.clone());
-    let over = match args.format {
+    let over = match format {
         Layout::Wire => wire(input, &trouble),
         // N.B. for Go a generation that is cut off is not there.
         Layout::Go => print(input, false, filter, go::Go::new()),

@@ -67,6 +67,7 @@ fn json_is_an_object_a_line_with_everything() {
         .lines()
         .map(|line| serde_json::from_str(line).expect("a JSON object a line"))
         .collect();
+    assert_eq!(shown, dump(&["--json"], &trace(1)));
     assert_eq!(objects.len(), 6);
     assert_eq!(objects[0]["kind"], "sync");
     assert_eq!(objects[0]["clock"]["mono_ns"], 8000);
@@ -137,6 +138,15 @@ fn wrong_usage_is_2_and_says_what_is_right() {
             "--format wire",
         ),
         (&["dump", "--format", "xml", "x"], "json"),
+        (&["dump", "--json", "--format", "go", "x"], "--json"),
+        (&["dump", "--stacks", "--json", "x"], "--stacks is for"),
+        (
+            &["dump", "--stacks", "--format", "go", "x"],
+            "--stacks is for",
+        ),
+        (&["dump", "--from", "-1s", "x"], "wanted a time since"),
+        (&["dump", "--from", "2s", "--to", "1s", "x"], "exchange"),
+        (&["dump", "--from", "@2", "--to", "@1", "x"], "exchange"),
         (&["dump"], "FILE"),
         (&["dump", "/no/such/file"], "No such file"),
     ] {

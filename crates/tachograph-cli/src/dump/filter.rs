@@ -116,11 +116,11 @@ impl About {
 #[derive(clap::Args, Clone, Debug)]
 #[group(id = "filter")]
 pub struct Args {
-    /// Leave out what is earlier: 1.5s, 200ms, 3us after the start of the trace, or @NANOSECONDS of its clock.
-    #[arg(long, value_name = "TIME")]
+    /// Leave out what is earlier: 1.5s, 200ms, 3us, 40ns after the start of the trace, or @NANOSECONDS of its clock.
+    #[arg(long, value_name = "TIME", allow_hyphen_values = true)]
     from: Option<Moment>,
     /// Leave out what is at this time or later.
-    #[arg(long, value_name = "TIME")]
+    #[arg(long, value_name = "TIME", allow_hyphen_values = true)]
     to: Option<Moment>,
     /// Leave out all other kinds; may be given more than once, or with commas.
     #[arg(long, value_name = "KIND", value_delimiter = ',', value_enum)]
@@ -131,6 +131,19 @@ impl Args {
     /// Whether anything is left out.
     pub fn is_anything(&self) -> bool {
         self.from.is_some() || self.to.is_some() || !self.kind.is_empty()
+    }
+
+    /// Refuses an end before the beginning. Times of the two ways to say one can only be compared within a trace.
+    pub fn refuse_backwards(&self) -> anyhow::Result<()> {
+        let backwards = match (self.from, self.to) {
+            (Some(Moment::After(from)), Some(Moment::After(to))) => from > to,
+            (Some(Moment::At(from)), Some(Moment::At(to))) => from > to,
+            _ => false,
+        };
+        if backwards {
+            anyhow::bail!("--from is later than --to, so that nothing is left; exchange them");
+        }
+        Ok(())
     }
 }
 
