@@ -27,7 +27,10 @@ pub struct Args {
     /// Traces, or `-` for standard input; gzip and zstd are undone, text traces are encoded.
     #[arg(value_name = "FILE", required = true)]
     files: Vec<PathBuf>,
-    /// Print JSON, one object a line for each file.
+    /// Print JSON, one object a line for each file; docs/JSON.md lists the keys.
+    ///
+    /// Keys: file, valid, version, events, samples, generations, error, findings_total, findings, golden. A file that can't be read has an object,
+    /// too, with `io: true` in its error.
     #[arg(long)]
     json: bool,
 }

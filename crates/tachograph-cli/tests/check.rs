@@ -179,6 +179,24 @@ fn what_cannot_be_read_is_2_and_the_rest_is_checked() {
         );
     }
     assert_eq!(run(&["check"]).status.code(), Some(2));
+    let output = run(&["check", "--json", "/no/such/file", &path]);
+    assert_eq!(output.status.code(), Some(2));
+    let found = objects(&output.stdout);
+    let [missing, good] = &found[..] else {
+        panic!("an object for each file, found {found:?}")
+    };
+    assert_eq!(missing["file"], "/no/such/file");
+    assert_eq!(
+        (&missing["valid"], &missing["error"]["io"]),
+        (&false.into(), &true.into())
+    );
+    assert!(
+        missing["error"]["message"]
+            .as_str()
+            .is_some_and(|why| why.contains("No such file")),
+        "{missing}"
+    );
+    assert_eq!(good["valid"], true);
 }
 
 #[test]
