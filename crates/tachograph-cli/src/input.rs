@@ -7,12 +7,13 @@
 //! installed, and reading what comes out takes longer than either; gzip is no faster.
 
 mod frames;
+mod members;
 mod text;
 
 use crate::progress::{Bar, Progress};
 use anyhow::Context;
-use flate2::read::MultiGzDecoder;
 use frames::Frames;
+use members::Members;
 use std::fs::File;
 use std::io::{self, Chain, Cursor, Read};
 use std::path::{Path, PathBuf};
@@ -38,8 +39,12 @@ pub struct Input {
 }
 
 /// What went wrong below the trace, for when reading is over.
-#[derive(Clone, Default, Debug)]
-pub struct Trouble(Arc<Mutex<Option<Why>>>);
+#[derive(Clone, Default)]
+pub struct Trouble {
+    why: Arc<Mutex<Option<Why>>>,
+    /// What is compressed, whose end says whether all of it was right.
+    packed: Option<Arc<Mutex<Unpacked>>>,
+}
 
 /// What went wrong.
 #[derive(Debug)]
@@ -70,7 +75,7 @@ impl Input {
     }
 
     fn of(source: impl Read + Send + 'static, progress: Progress) -> io::Result<Self> {
-        let trouble = Trouble::default();
+        let mut trouble = Trouble::default();
         let mut source = Source {
             source,
             done: 0,
@@ -86,7 +91,9 @@ impl Input {
         let whole = Whole::new(start, source);
         let bytes = match whole.packing() {
             Some(packing) => {
-                let mut unpacked = Unpacked::new(packing, whole, trouble.clone());
+                let unpacked = Unpacked::new(packing, whole, trouble.clone());
+                let mut unpacked = Shared(Arc::new(Mutex::new(unpacked)));
+                trouble.packed = Some(Arc::clone(&unpacked.0));
                 let mut start = Vec::new();
                 // What is wrong with the rest will be said by whoever reads it.
                 let mut looked = unpacked.by_ref().take(LOOK_BYTES as u64);
@@ -133,7 +140,13 @@ impl Trouble {
     }
 
     /// What is wrong with what surrounds the trace.
+    ///
+    /// Compressed data is read to its end first: checksums stand there, and if they are wrong, that is why the trace is.
     pub fn content(&self) -> Option<String> {
+        if let Some(packed) = &self.packed {
+            // Errors are put where we look for them.
+            let _ = io::copy(&mut Shared(Arc::clone(packed)), &mut io::sink());
+        }
         match &*self.why() {
             Some(Why::Content(why)) => Some(why.clone()),
             _ => None,
@@ -142,7 +155,7 @@ impl Trouble {
 
     fn why(&self) -> MutexGuard<'_, Option<Why>> {
         // A value that is only ever filled in is whole, whoever panicked.
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.why.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn put(&self, why: Why) {
@@ -160,17 +173,19 @@ struct Source<R> {
 
 impl<R: Read> Read for Source<R> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        match self.source.read(buffer) {
-            Ok(count) => {
-                self.done += count as u64;
-                self.progress.at(self.done);
-                Ok(count)
-            }
-            Err(error) => {
-                if error.kind() != io::ErrorKind::Interrupted {
-                    self.trouble.put(Why::Io(io::Error::from(error.kind())));
+        loop {
+            match self.source.read(buffer) {
+                Ok(count) => {
+                    self.done += count as u64;
+                    self.progress.at(self.done);
+                    return Ok(count);
                 }
-                Err(error)
+                // Decoders forget where they are at an error, and this is none.
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) => {
+                    self.trouble.put(Why::Io(io::Error::from(error.kind())));
+                    return Err(error);
+                }
             }
         }
     }
@@ -215,7 +230,7 @@ impl Unpacked {
     fn new<R: Read + Send + 'static>(packing: Packing, whole: Whole<R>, trouble: Trouble) -> Self {
         let packed = io::BufReader::with_capacity(COMPRESSED_BYTES, whole.0);
         let (bytes, name): (Box<dyn Read + Send>, _) = match packing {
-            Packing::Gzip => (Box::new(MultiGzDecoder::new(packed)), "gzip"),
+            Packing::Gzip => (Box::new(Members::new(packed)), "gzip"),
             Packing::Zstd => (Box::new(Frames::new(packed)), "zstd"),
         };
         Self {
@@ -233,20 +248,32 @@ impl Read for Unpacked {
             return Ok(0);
         }
         match self.bytes.read(buffer) {
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => Err(error),
             Err(error) => {
                 self.over = true;
                 let why = match error.kind() {
                     io::ErrorKind::UnexpectedEof => {
                         format!("{} data: the bytes end before the data", self.name)
                     }
-                    _ => format!("{} data: {error}", self.name),
+                    _ => format!("{} data: it is broken: {error}", self.name),
                 };
                 // If the file can't be read, that was said first, and is what counts.
                 self.trouble.put(Why::Content(why));
                 Ok(0)
             }
             read => read,
+        }
+    }
+}
+
+/// Decompressed bytes that are read by one, and to their end by another.
+struct Shared(Arc<Mutex<Unpacked>>);
+
+impl Read for Shared {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        // A decoder that panicked gives nothing that is worth having.
+        match self.0.lock() {
+            Ok(mut unpacked) => unpacked.read(buffer),
+            Err(_) => Ok(0),
         }
     }
 }

@@ -35,7 +35,9 @@ use tally::Tally;
 pub struct Args {
     #[command(flatten)]
     file: input::One,
-    /// Print JSON, with all generations and all times in nanoseconds.
+    /// Print JSON, with all generations and all times in nanoseconds; docs/JSON.md lists the keys.
+    ///
+    /// Keys: version, bytes, error, events, by_type, seen, samples, events_lost, gaps, recorder, sampling, unreadable_metadata, generations.
     #[arg(long)]
     json: bool,
 }
@@ -70,7 +72,8 @@ pub fn of_file(path: &Path) -> anyhow::Result<Report> {
     trouble.refuse_io(path)?;
     let mut report = report?;
     if let Some(why) = trouble.content() {
-        let inside = report.error.take().filter(|inside| inside.truncated);
+        // That nothing at all is no trace needn't be said.
+        let inside = report.error.take().filter(|inside| inside.offset > 0);
         report.error = Some(Failure::of_content(&why, inside));
     }
     Ok(report)

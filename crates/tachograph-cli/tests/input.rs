@@ -103,7 +103,53 @@ fn packed_data_that_is_broken_is_1_and_says_so() {
         packed[middle..middle + 8].fill(0xff);
         let (shown, code) = checked(&packed);
         assert_eq!(code, Some(1), "{name}: {shown}");
-        assert!(shown.starts_with(&format!("-: {name} data: ")), "{shown}");
+        let wanted = format!("-: {name} data: it is broken: ");
+        assert!(shown.starts_with(&wanted), "{shown}");
+        assert!(!shown.contains('{') && !shown.contains("Error"), "{shown}");
+    }
+}
+
+#[test]
+fn wrong_checksums_are_1_whether_the_trace_broke_or_not() {
+    let mut broken = trace(3000);
+    let whole = broken.clone();
+    // No event has this number, long before the end.
+    broken[16] = 0xff;
+    for trace in [&whole, &broken] {
+        for (name, mut packed) in [("gzip", gzip(trace)), ("zstd", zstd(trace))] {
+            // The sum of zstd stands at the end, the one of gzip before its length.
+            let sum = packed.len() - if name == "gzip" { 8 } else { 4 };
+            packed[sum] ^= 1;
+            let (shown, code) = checked(&packed);
+            assert_eq!(code, Some(1), "{name}: {shown}");
+            let wanted = format!("-: {name} data: it is broken: ");
+            assert!(shown.starts_with(&wanted), "{shown}");
+            let at = shown.contains("; byte 0x10: ");
+            assert_eq!(at, trace == &broken, "{shown}");
+            for command in ["stats", "dump"] {
+                let output = run_with(&[command, "-"], &packed);
+                let complaint = text(&output.stderr);
+                assert_eq!(output.status.code(), Some(1), "{command}: {complaint}");
+                assert!(complaint.contains(&wanted), "{command}: {complaint}");
+            }
+        }
+    }
+}
+
+#[test]
+fn zeros_behind_gzip_are_nothing_and_all_else_is_an_error() {
+    let trace = trace(50);
+    let whole = gzip(&trace);
+    let wanted = checked(&trace);
+    let behind = |bytes: &[u8]| checked(&[&whole, bytes].concat());
+    assert_eq!(behind(&[0; 200_000]), wanted);
+    for rest in [&b"x"[..], b"\x1f", b"\x1f\x8c...", b"\0\0x", &trace] {
+        let (shown, code) = behind(rest);
+        assert_eq!(code, Some(1), "{shown}");
+        assert!(
+            shown.contains("gzip data: it is broken: something else stands behind it"),
+            "{shown}"
+        );
     }
 }
 

@@ -44,6 +44,15 @@ impl<R: BufRead> Frames<R> {
         Ok(false)
     }
 
+    /// The decoder reads the checksum, if there is one, and leaves it at that.
+    fn refuse_wrong_sum(&self) -> io::Result<()> {
+        let told = self.decoder.get_checksum_from_data();
+        match told.is_none() || told == self.decoder.get_calculated_checksum() {
+            true => Ok(()),
+            false => Err(invalid("the checksum of a frame is wrong")),
+        }
+    }
+
     fn skip(&mut self, length: u64) -> io::Result<()> {
         let skipped = io::copy(&mut self.source.by_ref().take(length), &mut io::sink())?;
         match skipped == length {
@@ -67,6 +76,7 @@ impl<R: BufRead> Read for Frames<R> {
             }
             if self.decoder.is_finished() {
                 self.within = false;
+                self.refuse_wrong_sum()?;
                 continue;
             }
             let step = BlockDecodingStrategy::UptoBytes(STEP_BYTES);
@@ -85,5 +95,22 @@ fn broken(error: FrameDecoderError) -> io::Error {
         }
         source = cause.source();
     }
-    io::Error::new(io::ErrorKind::InvalidData, error.to_string())
+    // What the decoder says is for those who know its insides.
+    invalid(match error {
+        FrameDecoderError::ReadFrameHeaderError(ReadFrameHeaderError::BadMagicNumber(_)) => {
+            "something else stands where a frame should begin"
+        }
+        FrameDecoderError::WindowSizeTooBig { .. } => "a frame wants too much memory",
+        FrameDecoderError::DictNotProvided { .. } => "a frame wants a dictionary",
+        FrameDecoderError::ReadFrameHeaderError(_)
+        | FrameDecoderError::FrameHeaderError(_)
+        | FrameDecoderError::FailedToInitialize(_) => "the header of a frame is no such header",
+        FrameDecoderError::FailedToReadBlockHeader(_)
+        | FrameDecoderError::FailedToReadBlockBody(_) => "a block can't be decoded",
+        _ => "a frame can't be decoded",
+    })
+}
+
+fn invalid(why: &'static str) -> io::Error {
+    io::Error::new(io::ErrorKind::InvalidData, why)
 }

@@ -217,7 +217,7 @@ impl Failure {
     pub fn of_content(why: &str, inside: Option<Self>) -> Self {
         Self {
             offset: inside.as_ref().map_or(0, |inside| inside.offset),
-            truncated: inside.is_some(),
+            truncated: inside.as_ref().is_some_and(|inside| inside.truncated),
             message: match &inside {
                 Some(inside) => format!("{why}; {inside}"),
                 None => why.to_owned(),
