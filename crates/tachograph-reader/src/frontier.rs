@@ -66,7 +66,7 @@ impl<P> Frontier<P> {
     /// Begins a generation.
     ///
     /// # Errors
-    /// If the first event of a thread can't be read.
+    /// If the first event of a thread can't be read: the first such thread. The others are in the frontier.
     pub fn enter<S: Supply<Place = P>>(
         &mut self,
         supply: &mut S,
@@ -74,6 +74,7 @@ impl<P> Frontier<P> {
     ) -> Result<(), (ThreadId, WireError)> {
         self.heap.clear();
         self.cursors.clear();
+        let mut entered = Ok(());
         for (number, stream) in generation.streams.all.iter().enumerate() {
             let mut cursor = Cursor {
                 record: Record::EMPTY,
@@ -84,10 +85,10 @@ impl<P> Frontier<P> {
             match cursor.refill(supply, generation) {
                 Ok(Some(time)) => self.insert(cursor, time),
                 Ok(None) => {}
-                Err(error) => return Err((stream.thread, error)),
+                Err(error) => entered = entered.and(Err((stream.thread, error))),
             }
         }
-        Ok(())
+        entered
     }
 
     fn insert(&mut self, cursor: Cursor<P>, time: Nanos) {

@@ -8,8 +8,8 @@
 //! 2. The records of one event stay together: neither sample nor sync comes between.
 //! 3. A sample goes before the earliest event if its raw time is lower, and stays in its generation.
 //! 4. An event that was read is delivered before an error behind it is reported. After an error there is nothing more.
-//! 5. In a generation that the trace's end cuts off, missing names are no error, and an event that can't happen ends the trace: what it needs
-//!    may be what is missing.
+//! 5. In a generation that the trace's end cuts off, missing names are no error, an event that can't be read ends its thread's events, and one
+//!    that can't happen ends the trace: what it needs may be what is missing.
 
 use crate::error::{BrokenTrace, Fault, ReadError, Rule, Waiting};
 use crate::frontier::Frontier;
@@ -97,10 +97,10 @@ impl<P> Sequence<P> {
         self.model.enter(&self.generation, &next);
         let before = std::mem::replace(&mut self.generation, next);
         self.next_sample = 0;
-        match self.frontier.enter(supply, &self.generation) {
-            Ok(()) => Ok(before),
-            Err((thread, error)) => Err(self.undecodable(thread, error)),
+        if let Err((thread, error)) = self.frontier.enter(supply, &self.generation) {
+            self.end_stream(thread, error)?;
         }
+        Ok(before)
     }
 
     /// Leaves the rest of the generation out. What it would have changed is unknown, so the next one is read as if it were the first.
@@ -167,7 +167,7 @@ impl<P> Sequence<P> {
         if let Current::Held { place, .. } = self.current {
             self.current = Current::Queued;
             if let Err((thread, error)) = self.frontier.step(place, supply, &self.generation) {
-                return self.stop_at(supply, self.undecodable(thread, error));
+                self.end_stream(thread, error)?;
             }
         } else if !self.queue.is_empty() {
             self.take_queued();
@@ -176,7 +176,7 @@ impl<P> Sequence<P> {
         if self.pending.is_some()
             && let Some(error) = self.pending.take()
         {
-            return self.stop_at(supply, error);
+            return Err(error);
         }
         let earliest = self.frontier.earliest();
         if let Some(&at) = self.generation.samples.get(self.next_sample)
@@ -260,7 +260,7 @@ impl<P> Sequence<P> {
     fn step_now<S: Supply<Place = P>>(&mut self, supply: &mut S, place: usize) {
         if let Err((thread, error)) = self.frontier.step(place, supply, &self.generation) {
             // Rule 4.
-            self.pending = Some(self.undecodable(thread, error));
+            self.pending = self.end_stream(thread, error).err();
         }
     }
 
@@ -322,19 +322,18 @@ impl<P> Sequence<P> {
         let left = samples.saturating_sub(self.next_sample);
         self.next_sample = samples;
         self.lost.unordered_events = unordered_events + left as u64;
-        self.lost.stopped_by = Some(*error);
+        self.lost.stopped_by.get_or_insert(*error);
         Ok(Delivery::Empty)
     }
 
-    /// The same, for an error of any kind.
+    /// A thread's next event can't be read: an error, or in a generation that is cut off the end of that thread's events (rule 5).
     #[cold]
-    fn stop_at<S: Supply<Place = P>>(
-        &mut self,
-        supply: &mut S,
-        error: ReadError,
-    ) -> Result<Delivery, ReadError> {
-        match error {
-            ReadError::Broken(error) => self.stop(supply, error),
+    fn end_stream(&mut self, thread: ThreadId, error: WireError) -> Result<(), ReadError> {
+        match self.undecodable(thread, error) {
+            ReadError::Broken(broken) if self.generation.is_cut => {
+                self.lost.stopped_by.get_or_insert(*broken);
+                Ok(())
+            }
             error => Err(error),
         }
     }

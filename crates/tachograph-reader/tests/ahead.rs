@@ -141,7 +141,11 @@ fn memory_of_generations_is_used_again() {
         places.extend(generation.map(<*const _>::addr));
     }
     // What is ordered, what waits in chunks, what is loaded.
-    assert!(places.len() <= 12, "60 generations in {} places", places.len());
+    assert!(
+        places.len() <= 12,
+        "60 generations in {} places",
+        places.len()
+    );
 }
 
 #[test]
