@@ -9,7 +9,7 @@ use tachograph_reader::validate::Validator;
 use tachograph_reader::{
     End, Event, Generation, Index, Kind, Options, ReadError, Reader, Stack, Sync,
 };
-use tachograph_wire::Nanos;
+use tachograph_wire::{Nanos, Version};
 
 /// Formats and forgets.
 struct Sink;
