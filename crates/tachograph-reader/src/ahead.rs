@@ -85,7 +85,7 @@ enum Message {
     Load {
         loaded: Result<Supplied, ReadError>,
         offset: ByteOffset,
-        cut_bytes: Option<u64>,
+        partial_bytes: u64,
     },
     /// The next events of a stream of the last generation.
     Events(Batch),
@@ -105,7 +105,7 @@ struct Loading {
     messages: Receiver<Message>,
     spare: Sender<Vec<Record>>,
     offset: ByteOffset,
-    cut_bytes: Option<u64>,
+    partial_bytes: u64,
     /// Batches that came before they were wanted, by stream.
     early: Vec<VecDeque<Batch>>,
 }
@@ -145,7 +145,7 @@ impl Ahead {
             messages,
             spare,
             offset: loader.offset(),
-            cut_bytes: None,
+            partial_bytes: 0,
             early: Vec::new(),
         };
         start("tacho-load", move || {
@@ -284,7 +284,7 @@ fn load<R: Read>(
         let message = Message::Load {
             loaded,
             offset: loader.offset(),
-            cut_bytes: loader.cut_bytes(),
+            partial_bytes: loader.partial_bytes(),
         };
         if to_order.send(message).is_err() {
             return;
@@ -423,20 +423,20 @@ impl Supply for Loading {
         self.offset
     }
 
-    fn cut_bytes(&self) -> Option<u64> {
-        self.cut_bytes
+    fn partial_bytes(&self) -> u64 {
+        self.partial_bytes
     }
 
     fn next(&mut self, _: Arc<Generation>) -> Result<Supplied, ReadError> {
         let Ok(Message::Load {
             loaded,
             offset,
-            cut_bytes,
+            partial_bytes,
         }) = self.messages.recv()
         else {
             return Err(ReadError::Io(ErrorKind::Other));
         };
-        (self.offset, self.cut_bytes) = (offset, cut_bytes);
+        (self.offset, self.partial_bytes) = (offset, partial_bytes);
         if let Ok(Supplied::Generation(generation)) = &loaded {
             self.early.clear();
             self.early

@@ -29,8 +29,10 @@ pub(crate) struct Loader<R> {
     spill: Option<Spill>,
     /// What the next call returns.
     failed: Option<ReadError>,
-    /// Bytes at the end that make no whole item.
-    cut_bytes: Option<u64>,
+    /// Whether the input ended where it must not.
+    is_cut: bool,
+    /// Bytes at the end of a cut input that make no whole item.
+    partial_bytes: u64,
     /// Of the last generation.
     frequency: Option<Frequency>,
 }
@@ -86,8 +88,8 @@ impl<R: Read> Supply for Loader<R> {
         self.items.offset()
     }
 
-    fn cut_bytes(&self) -> Option<u64> {
-        self.cut_bytes
+    fn partial_bytes(&self) -> u64 {
+        self.partial_bytes
     }
 
     fn next(&mut self, mut spare: Arc<Generation>) -> Result<Supplied, ReadError> {
@@ -127,7 +129,8 @@ impl<R: Read> Loader<R> {
             options,
             spill: None,
             failed: None,
-            cut_bytes: None,
+            is_cut: false,
+            partial_bytes: 0,
             frequency: None,
         }
     }
@@ -141,7 +144,7 @@ impl<R: Read> Loader<R> {
         if let Some(error) = self.failed.take() {
             return Err(error);
         }
-        if self.cut_bytes.is_some() {
+        if self.is_cut {
             return Ok(Loaded::CutOff);
         }
         let mut sums = Sums::default();
@@ -213,7 +216,7 @@ impl<R: Read> Loader<R> {
         match (self.version().has_end_of_generation(), sums.batches) {
             (true, 0) => Ok(Whole::Nothing),
             (true, _) => {
-                self.cut_bytes = Some(0);
+                self.is_cut = true;
                 Ok(Whole::Cut)
             }
             (false, 0) if self.frequency.is_some() => Ok(Whole::Nothing),
@@ -227,7 +230,7 @@ impl<R: Read> Loader<R> {
         let version = self.version();
         let offset = self.items.offset();
         let rest = self.items.unread();
-        self.cut_bytes = Some(rest.len() as u64);
+        (self.is_cut, self.partial_bytes) = (true, rest.len() as u64);
         if !version.has_end_of_generation() && !self.options.keep_incomplete && sums.batches > 0 {
             // Where generations have no end of their own, Go takes what is there for a whole one.
             return Ok(Whole::Yes);

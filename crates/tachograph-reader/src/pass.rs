@@ -35,8 +35,8 @@ pub(crate) trait Supply {
     /// How many bytes of the trace have been read.
     fn offset(&self) -> ByteOffset;
 
-    /// Bytes at the end that make no whole item, if the trace was cut off.
-    fn cut_bytes(&self) -> Option<u64>;
+    /// Bytes at the end of a trace that was cut off that make no whole item; 0 where it is not.
+    fn partial_bytes(&self) -> u64;
 
     /// The next generation. `spare` is one whose memory may be used again.
     fn next(&mut self, spare: Arc<Generation>) -> Result<Supplied, ReadError>;
@@ -239,7 +239,7 @@ impl<S: Supply> Pass<S> {
     }
 
     fn cut_off(&mut self, generation: Option<Number>) {
-        let partial_bytes = self.supply.cut_bytes().unwrap_or(0);
+        let partial_bytes = self.supply.partial_bytes();
         let lost = std::mem::take(&mut self.sequence.lost);
         self.end = Some(End::Truncated(Box::new(Truncated {
             offset: self.supply.offset().plus(partial_bytes as usize),

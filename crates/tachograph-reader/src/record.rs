@@ -65,7 +65,6 @@ pub(crate) struct Extra {
 /// The arguments are those of the wire, but for:
 /// `UserTaskBegin` and `UserTaskEnd`: task, parent ([`NONE`] if none), name, stack;
 /// `STWEnd`: the kind that its begin had;
-/// `GoStatus`: without the thread's meaning changed;
 /// [`EventKind::CPUSample`]: stack;
 /// a sync (no kind): its number.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]

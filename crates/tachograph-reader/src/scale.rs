@@ -27,7 +27,7 @@ impl Scale {
         Self {
             ns_per_tick,
             whole,
-            limit: EXACT.checked_div(whole).unwrap_or(0),
+            limit: if is_whole { EXACT / whole } else { 0 },
         }
     }
 

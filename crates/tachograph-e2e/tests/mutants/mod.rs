@@ -1,32 +1,10 @@
 //! Changes to traces, drawn from a seed.
 
+#[path = "../../../tachograph-reader/tests/common/dice.rs"]
+mod dice;
+
+pub use dice::Dice;
 use tachograph_text::{decode, encode, resize};
-
-/// Numbers that look random and are always the same (splitmix64).
-#[derive(Clone, Debug)]
-pub struct Dice(u64);
-
-impl Dice {
-    pub fn new(seed: u64) -> Self {
-        Self(seed)
-    }
-
-    pub fn next(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mixed = (self.0 ^ (self.0 >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        let mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        mixed ^ (mixed >> 31)
-    }
-
-    /// Below `end`, which is not 0.
-    pub fn below(&mut self, end: usize) -> usize {
-        (self.next() % end as u64) as usize
-    }
-
-    pub fn one_in(&mut self, many: usize) -> bool {
-        self.below(many) == 0
-    }
-}
 
 /// A trace that something happened to.
 #[derive(Clone, Debug)]
@@ -52,9 +30,9 @@ impl Mutant {
             story: name.clone(),
             bytes: bytes.clone(),
         };
-        let changes = 1 + usize::from(dice.one_in(4));
+        let changes = 1 + usize::from(dice.below(4) == 0);
         for _ in 0..changes {
-            if dice.one_in(4) {
+            if dice.below(4) == 0 {
                 mutant.change_bytes(dice);
             } else {
                 mutant.change_items(dice);
@@ -141,7 +119,7 @@ impl Mutant {
             .unwrap_or_default();
         self.story += &format!(", {what}: `{before}` is now `{after}`");
         let changed = items.concat();
-        let sized = match dice.one_in(20) {
+        let sized = match dice.below(20) == 0 {
             true => Ok(changed),
             false => resize(&changed),
         };
@@ -178,7 +156,7 @@ fn with_number(line: &str, other: &str, dice: &mut Dice) -> String {
         0 | 1 => old.wrapping_add(1),
         2 | 3 => old.wrapping_sub(1),
         4 => 0,
-        5 if dice.one_in(4) => u64::MAX,
+        5 if (dice.below(4) == 0) => u64::MAX,
         5 => dice.next() % 8,
         _ if !others.is_empty() => {
             let (start, end) = others[dice.below(others.len())];

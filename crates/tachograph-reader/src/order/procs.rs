@@ -93,12 +93,7 @@ impl Model {
     #[inline]
     pub(super) fn proc_stop(&mut self, turn: &mut Turn<'_>) -> Advanced {
         let id = turn.needs_proc()?;
-        let Some(slot) = self.current_proc(turn.seat, id) else {
-            return broken(Fault::UnknownProc(id));
-        };
-        let Some(proc) = self.procs.get(slot) else {
-            return broken(Fault::UnknownProc(id));
-        };
+        let proc = self.own_proc(turn)?;
         if !matches!(proc.status, ProcStatus::Running | ProcStatus::Syscall) {
             return broken(Fault::ProcState {
                 proc: id,
@@ -150,10 +145,7 @@ impl Model {
     /// The thread goes and leaves its proc behind.
     pub(super) fn abandon_proc(&mut self, turn: &Turn<'_>) -> Result<(), Box<Fault>> {
         let id = turn.context().proc;
-        let slot = self.current_proc(turn.seat, id);
-        let Some(proc) = slot.and_then(|slot| self.procs.get(slot)) else {
-            return broken(Fault::UnknownProc(id));
-        };
+        let proc = self.own_proc(turn)?;
         if proc.status != ProcStatus::Syscall {
             return broken(Fault::ProcState {
                 proc: id,
@@ -166,8 +158,8 @@ impl Model {
         Ok(())
     }
 
-    /// The status of the proc that the event's thread has.
-    pub(super) fn proc_status_of(
+    /// The proc that the event's thread has.
+    pub(super) fn own_proc(
         &mut self,
         turn: &Turn<'_>,
     ) -> Result<&mut super::table::Proc, Box<Fault>> {

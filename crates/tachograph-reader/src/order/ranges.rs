@@ -124,13 +124,13 @@ impl Model {
 
     pub(super) fn sweep_begin(&mut self, turn: &mut Turn<'_>) -> Advanced {
         turn.needs_proc()?;
-        set(&mut self.proc_status_of(turn)?.sweeps, SWEEP, true)?;
+        set(&mut self.own_proc(turn)?.sweeps, SWEEP, true)?;
         turn.done()
     }
 
     pub(super) fn sweep_end(&mut self, turn: &mut Turn<'_>) -> Advanced {
         turn.needs_proc()?;
-        set(&mut self.proc_status_of(turn)?.sweeps, SWEEP, false)?;
+        set(&mut self.own_proc(turn)?.sweeps, SWEEP, false)?;
         turn.done()
     }
 

@@ -16,7 +16,7 @@ impl Model {
         let slot = self.task_in(turn, TaskStatus::Running)?;
         let number = turn.args()[0];
         let epoch = self.epoch;
-        let proc = self.proc_status_of(turn)?;
+        let proc = self.own_proc(turn)?;
         if !proc.sequence.precedes(epoch, number) {
             let known = proc.sequence;
             return broken(Fault::Sequence {
@@ -36,7 +36,7 @@ impl Model {
         let id = turn.needs_proc()?;
         turn.needs_task()?;
         let slot = self.task_in(turn, TaskStatus::Syscall)?;
-        let proc = self.proc_status_of(turn)?;
+        let proc = self.own_proc(turn)?;
         if proc.status != ProcStatus::Syscall {
             return broken(Fault::ProcState {
                 proc: id,
@@ -52,7 +52,7 @@ impl Model {
     /// Waits while the thread has the proc that, as we know from this event, it is going to lose.
     #[inline]
     pub(super) fn syscall_end_blocked(&mut self, turn: &mut Turn<'_>) -> Advanced {
-        if turn.context().has_proc() && self.proc_status_of(turn)?.status == ProcStatus::Syscall {
+        if turn.context().has_proc() && self.own_proc(turn)?.status == ProcStatus::Syscall {
             return Ok(Step::NotYet);
         }
         turn.needs_task_alone()?;
