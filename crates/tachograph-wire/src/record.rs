@@ -132,19 +132,6 @@ impl<'a> Events<'a> {
     pub fn offset(&self) -> ByteOffset {
         self.cursor.offset()
     }
-
-    #[inline]
-    fn read(&mut self) -> Result<RawEvent, WireError> {
-        let mut args = [0; MAX_EVENT_ARGS];
-        let read = read_event(self.cursor.rest(), self.cursor.offset(), &mut args)?;
-        self.cursor.skip(read.len);
-        Ok(RawEvent {
-            kind: read.kind,
-            len: read.kind.arity() as u8,
-            dt: read.dt,
-            args,
-        })
-    }
 }
 
 impl Iterator for Events<'_> {
@@ -155,11 +142,25 @@ impl Iterator for Events<'_> {
         if self.cursor.rest().is_empty() {
             return None;
         }
-        let result = self.read();
-        if result.is_err() {
-            self.cursor.clear();
+        // In place: what was written just now is slow to copy.
+        let mut event = RawEvent {
+            kind: EventKind::ProcStop,
+            len: 0,
+            dt: Ticks(0),
+            args: [0; MAX_EVENT_ARGS],
+        };
+        match read_event(self.cursor.rest(), self.cursor.offset(), &mut event.args) {
+            Ok(read) => {
+                self.cursor.skip(read.len);
+                (event.kind, event.dt) = (read.kind, read.dt);
+                event.len = read.kind.arity() as u8;
+                Some(Ok(event))
+            }
+            Err(error) => {
+                self.cursor.clear();
+                Some(Err(error))
+            }
         }
-        Some(result)
     }
 }
 
