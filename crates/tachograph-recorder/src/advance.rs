@@ -57,6 +57,8 @@ impl Engine {
         CORE.gate.publish(self.generation);
         heavy_fence(self.fence);
         self.say_procs();
+        let first = self.generation == CORE.recording_since();
+        self.own.introduce_tasks(&mut self.tables, first);
     }
 
     /// Closes the open generation (module text).
@@ -90,7 +92,7 @@ impl Engine {
         }
         // Rule 3.
         let mut events = seal_slots(&live, closing);
-        notes.state(&mut tables, &self.own);
+        notes.state(&mut tables, &mut self.own);
         let mut metadata = vec![Metadata::Generation(GenerationTimes {
             generation: Generation(closing),
             published: Some(Ticks(published)),
@@ -305,7 +307,8 @@ fn thread_metadata(record: &ThreadRecord) -> Metadata {
     let shared = &record.shared;
     let name = lock(&shared.name).clone();
     let registered = shared.registered.load(Ordering::Relaxed);
-    let task = record.task_id();
+    // Relaxed: for information.
+    let task = shared.own_task.load(Ordering::Relaxed);
     Metadata::Thread(Thread {
         thread: ThreadId(record.tid()),
         name: (!name.is_empty()).then_some(name),

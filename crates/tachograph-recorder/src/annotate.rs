@@ -12,7 +12,7 @@ use std::marker::PhantomData;
 
 use tachograph_wire::EventKind;
 
-use crate::core::{CORE, bound, this_thread, undisturbed};
+use crate::core::{CORE, aside, bound, this_thread};
 use crate::fast;
 use crate::record::ThreadRecord;
 use crate::regions::{BACKGROUND, INHERITED, OpenRegion};
@@ -219,7 +219,7 @@ fn make_room(record: &'static ThreadRecord) {
         // SAFETY: own thread, outside of a critical section.
         let regions = unsafe { &mut record.owner().regions };
         if regions.is_full() {
-            undisturbed(record, || regions.reserve());
+            aside(|| regions.reserve());
         }
     }
 }

@@ -16,8 +16,8 @@ use crate::record::ThreadRecord;
 use crate::registry::Registry;
 use crate::sample::Sampler;
 use crate::slot::{IdSource, Outlet};
-use crate::spawn::Newborns;
 use crate::sync::{AtomicU64, Ordering};
+use crate::tasks::Tasks;
 
 /// Everything that outlives a recording.
 #[derive(Debug)]
@@ -35,7 +35,7 @@ pub(crate) struct Core {
     pub(crate) queue: Queue,
     pub(crate) procs: Procs,
     pub(crate) registry: Registry,
-    pub(crate) newborns: Newborns,
+    pub(crate) tasks: Tasks,
     pub(crate) sampler: Sampler,
     next_task: AtomicU64,
     next_user_task: AtomicU64,
@@ -54,7 +54,7 @@ pub(crate) static CORE: Core = Core {
     queue: Queue::new(),
     procs: Procs::new(),
     registry: Registry::new(),
-    newborns: Newborns::new(),
+    tasks: Tasks::new(),
     sampler: Sampler::new(),
     next_task: AtomicU64::new(1),
     next_user_task: AtomicU64::new(1),
@@ -97,7 +97,10 @@ impl Core {
         let run = self.run.load(Ordering::Relaxed) + 1;
         self.run.store(run, Ordering::Relaxed);
         self.procs.reset(run);
-        self.newborns.clear();
+        self.tasks.walk(|task| {
+            task.word.forget();
+            true
+        });
         for record in self.registry.live() {
             record.leave_run();
         }
@@ -177,10 +180,10 @@ fn first_event(record: *const ThreadRecord) -> Option<&'static ThreadRecord> {
 }
 
 /// Runs `f`, which may allocate, without events of this thread: those of a traced allocator are dropped and counted.
-pub(crate) fn undisturbed<T>(record: &'static ThreadRecord, f: impl FnOnce() -> T) -> T {
-    unbind();
+pub(crate) fn aside<T>(f: impl FnOnce() -> T) -> T {
+    let record = RECORD.replace(GONE);
     let result = f();
-    bind(record);
+    RECORD.set(record);
     result
 }
 

@@ -22,6 +22,7 @@ mod gate;
 mod status;
 mod sync;
 mod syscall;
+mod task_word;
 
 #[cfg(loom)]
 #[path = "sample/ring.rs"]
@@ -52,6 +53,8 @@ mod error;
 #[cfg(not(loom))]
 mod fast;
 #[cfg(not(loom))]
+mod flow;
+#[cfg(not(loom))]
 mod names;
 #[cfg(not(loom))]
 mod notes;
@@ -61,6 +64,8 @@ mod os;
 mod own_task;
 #[cfg(not(loom))]
 mod package;
+#[cfg(not(loom))]
+mod poll;
 #[cfg(not(loom))]
 mod procs;
 #[cfg(not(loom))]
@@ -92,9 +97,15 @@ mod summary;
 #[cfg(not(loom))]
 mod tables;
 #[cfg(not(loom))]
+mod tasks;
+#[cfg(not(loom))]
 mod totals;
+#[cfg(not(loom))]
+mod wake;
 #[cfg(tachograph_sanitizer)]
 mod visible;
+#[cfg(not(loom))]
+mod worker;
 #[cfg(not(loom))]
 mod writer;
 
@@ -120,6 +131,14 @@ pub mod thread {
     pub use crate::spawn::{Builder, JoinHandle, Scope, ScopedJoinHandle, scope, spawn};
 }
 
+/// For integrations of async runtimes: their tasks and their threads. Programs use those integrations.
+#[cfg(not(loom))]
+pub mod runtime {
+    pub use crate::poll::TaskHandle;
+    pub use crate::tasks::TaskName;
+    pub use crate::worker::{Pool, thread_parks, thread_rests, thread_started, thread_unparks};
+}
+
 /// The protocol's rooms, for the models in `tests/`.
 #[cfg(loom)]
 pub mod model {
@@ -130,5 +149,6 @@ pub mod model {
     pub use crate::status::Marks;
     pub use crate::sync::interrupt_at;
     pub use crate::syscall::{Return, SectionSeen, Syscall};
+    pub use crate::task_word::{Change, Closed, Doing, Said, TaskWord, Tried};
     pub use crate::words::Words;
 }

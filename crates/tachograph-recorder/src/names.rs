@@ -6,8 +6,8 @@ const ENTRIES: usize = 128;
 
 #[derive(Clone, Copy, Debug)]
 struct Entry {
-    address: usize,
-    len: usize,
+    /// Where a text is and how long it is.
+    key: (usize, usize),
     generation: u64,
     id: u64,
 }
@@ -20,8 +20,7 @@ impl NameCache {
     pub(crate) const fn new() -> Self {
         Self(
             [Entry {
-                address: 0,
-                len: 0,
+                key: (0, 0),
                 generation: 0,
                 id: 0,
             }; ENTRIES],
@@ -31,18 +30,25 @@ impl NameCache {
     /// The id of `text` in `generation`, if the thread has written it there.
     #[inline(always)]
     pub(crate) fn find(&self, generation: u64, text: &'static str) -> Option<u64> {
-        let entry = &self.0[place(text)];
-        (entry.address == text.as_ptr() as usize
-            && entry.len == text.len()
-            && entry.generation == generation)
-            .then_some(entry.id)
+        self.find_key(generation, (text.as_ptr() as usize, text.len()))
     }
 
     /// Remembers an id.
     pub(crate) fn put(&mut self, generation: u64, text: &'static str, id: u64) {
-        self.0[place(text)] = Entry {
-            address: text.as_ptr() as usize,
-            len: text.len(),
+        self.put_key(generation, (text.as_ptr() as usize, text.len()), id);
+    }
+
+    /// As `find`, for a text that two numbers stand for: any two that are never those of another text.
+    #[inline(always)]
+    pub(crate) fn find_key(&self, generation: u64, key: (usize, usize)) -> Option<u64> {
+        let entry = &self.0[place(key.0)];
+        (entry.key == key && entry.generation == generation).then_some(entry.id)
+    }
+
+    /// As `put`.
+    pub(crate) fn put_key(&mut self, generation: u64, key: (usize, usize), id: u64) {
+        self.0[place(key.0)] = Entry {
+            key,
             generation,
             id,
         };
@@ -50,8 +56,7 @@ impl NameCache {
 }
 
 #[inline(always)]
-fn place(text: &str) -> usize {
-    let address = text.as_ptr() as usize;
+fn place(address: usize) -> usize {
     (address ^ (address >> 7)) % ENTRIES
 }
 

@@ -6,33 +6,38 @@
 //!    in it, and what was noted is exact, because a thread's slot and task change only in critical sections that write.
 //! 3. Slots that no note holds are idle.
 //! 4. A thread's status goes under its own name, because that binds task and slot to it; what has no thread goes under none.
+//! 5. Tasks need no notes: each one's word says what to state (`task_word` rules 4 and 5). Of one that runs, a note knows the thread.
 
-use std::sync::Arc;
+use std::collections::HashMap;
 
-use tachograph_wire::{EventKind, ProcStatus, TaskStatus, ThreadId};
+use tachograph_wire::{EventKind, ProcStatus, TaskStatus};
 
 use crate::core::CORE;
+use crate::flow::NO_THREAD;
 use crate::own_task::OwnTask;
 use crate::procs::Proc;
-use crate::record::ThreadRecord;
-use crate::spawn::Newborn;
-use crate::sync::{Ordering, lock};
+use crate::record::{NO_TASK, ThreadRecord};
+use crate::sync::{Arc, Ordering};
 use crate::tables::{Stream, Tables};
+use crate::task_word::{Said, Tried};
+use crate::tasks::TaskRecord;
 
-const NO_THREAD: u64 = ThreadId::NONE.0;
-
-/// Everything that exists in the trace, as seen before a generation ends.
+/// What the threads hold, as seen before a generation ends.
 #[derive(Debug)]
 pub(crate) struct Notes {
     threads: Vec<ThreadNote>,
-    newborns: Vec<Arc<Newborn>>,
     procs: Vec<&'static Proc>,
 }
+
+/// Tasks that run and that nobody has stated, by id.
+type Running = HashMap<u64, Arc<TaskRecord>>;
 
 #[derive(Debug)]
 pub(crate) struct ThreadNote {
     record: &'static ThreadRecord,
     proc: Option<&'static Proc>,
+    /// The task that runs on it.
+    task: u64,
     inside: bool,
     taken: bool,
 }
@@ -55,13 +60,15 @@ impl ThreadNote {
             proc: usize::try_from(proc)
                 .ok()
                 .and_then(|id| procs.get(id).copied()),
+            // Relaxed: as above.
+            task: record.context.task.load(Ordering::Relaxed),
             inside: shared.syscall.is_inside(),
             taken,
         })
     }
 
     /// Writes the statuses that nobody has written in the generation.
-    fn state(&self, tables: &mut Tables, stream: &mut Stream) {
+    fn state(&self, tables: &mut Tables, stream: &mut Stream, running: &mut Running) {
         let generation = tables.generation;
         if let Some(proc) = self.proc
             && !self.taken
@@ -73,25 +80,22 @@ impl ThreadNote {
             };
             stream.event(tables, EventKind::ProcStatus, &[proc.id, status.to_wire()]);
         }
-        if self.record.shared.task.marks.claim(generation) {
+        if let Some(task) = running.remove(&self.task) {
             let status = match self.inside {
                 true => TaskStatus::Syscall,
                 false => TaskStatus::Running,
             };
-            let name = lock(&self.record.shared.name).clone();
-            let stack = tables.name_stack(&name);
-            let (task, tid) = (self.record.task_id(), self.record.tid());
+            let stack = tables.task_name(&task);
             stream.event(
                 tables,
                 EventKind::GoStatusStack,
-                &[task, tid, status.to_wire(), stack],
+                &[task.id, self.record.tid(), status.to_wire(), stack],
             );
         }
     }
 
-    /// Takes the thread out of the trace; its state is final.
+    /// Takes the thread and the task that runs on it out of the trace; its state is final, and stated.
     fn end(&self, tables: &mut Tables, stream: &mut Stream) {
-        self.state(tables, stream);
         if self.inside && self.taken {
             stream.event(tables, EventKind::GoDestroySyscall, &[]);
             return;
@@ -99,8 +103,12 @@ impl ThreadNote {
         if self.inside {
             stream.event(tables, EventKind::GoSyscallEnd, &[]);
         }
-        stream.event(tables, EventKind::GoDestroy, &[]);
-        stream.event(tables, EventKind::ProcStop, &[]);
+        if self.task != NO_TASK {
+            stream.event(tables, EventKind::GoDestroy, &[]);
+        }
+        if self.proc.is_some() {
+            stream.event(tables, EventKind::ProcStop, &[]);
+        }
     }
 }
 
@@ -115,30 +123,20 @@ impl Notes {
             .into_iter()
             .filter_map(|record| ThreadNote::of(record, run, &procs))
             .collect();
-        Self {
-            threads,
-            newborns: CORE.newborns.of_run(run),
-            procs,
-        }
+        Self { threads, procs }
     }
 
-    /// Rules 2 to 4, for a generation that is quiet.
-    pub(crate) fn state(&self, tables: &mut Tables, own: &OwnTask) {
-        for note in &self.threads {
-            let mut stream = tables.stream(note.record.tid());
-            note.state(tables, &mut stream);
-            tables.push(stream);
-        }
+    /// Rules 2 to 5, for a generation that is quiet.
+    pub(crate) fn state(&self, tables: &mut Tables, own: &mut OwnTask) {
         let mut stream = tables.stream(NO_THREAD);
         own.state(tables, &mut stream);
-        for newborn in &self.newborns {
-            if newborn.marks.claim(tables.generation) {
-                let stack = tables.name_stack(&newborn.name);
-                let status = TaskStatus::Runnable.to_wire();
-                let args = [newborn.task, NO_THREAD, status, stack];
-                stream.event(tables, EventKind::GoStatusStack, &args);
-            }
+        let (mut running, unburied) = state_tasks(tables, &mut stream);
+        for note in &self.threads {
+            let mut stream = tables.stream(note.record.tid());
+            note.state(tables, &mut stream, &mut running);
+            tables.push(stream);
         }
+        debug_assert!(running.is_empty(), "{running:?} run on no thread");
         for proc in &self.procs {
             if proc.marks.claim(tables.generation) {
                 let idle = ProcStatus::Idle.to_wire();
@@ -146,9 +144,10 @@ impl Notes {
             }
         }
         tables.push(stream);
+        own.end_tasks(tables, &unburied);
     }
 
-    /// Ends everything that is part of `run`, whose last generation is quiet: nobody writes any more, so this view is exact.
+    /// Ends everything that is part of `run`, whose last generation is quiet and stated: nobody writes any more, so this view is exact.
     pub(crate) fn end_run(run: u64, tables: &mut Tables, own: &mut OwnTask) {
         let now = Self::take(run);
         for note in &now.threads {
@@ -158,14 +157,55 @@ impl Notes {
             // Release: pairs with the Acquire in `ThreadNote::of`.
             note.record.shared.run.store(0, Ordering::Release);
         }
-        own.end_run(tables, &now.newborns);
-        let mut stream = tables.stream(NO_THREAD);
-        for proc in &now.procs {
-            if proc.marks.claim(tables.generation) {
-                let idle = ProcStatus::Idle.to_wire();
-                stream.event(tables, EventKind::ProcStatus, &[proc.id, idle]);
+        let mut left = Vec::new();
+        CORE.tasks.walk(|task| {
+            left.push(Arc::clone(task));
+            true
+        });
+        own.end_tasks(tables, &left);
+        own.end_run(tables);
+    }
+}
+
+/// Rule 5. What is left: the tasks that run, and those that have ended without the trace's knowledge.
+fn state_tasks(tables: &mut Tables, stream: &mut Stream) -> (Running, Vec<Arc<TaskRecord>>) {
+    let (mut running, mut unburied) = (Running::new(), Vec::new());
+    CORE.tasks.walk(|task| {
+        let closed = task.word.close(tables.generation);
+        match closed.state {
+            None | Some(Said::Nothing) => {}
+            Some(Said::Running) => {
+                running.insert(task.id, Arc::clone(task));
+            }
+            Some(said) => {
+                let name = tables.task_name(task);
+                let args = [task.id, NO_THREAD, said.status().to_wire(), name];
+                stream.event(tables, EventKind::GoStatusStack, &args);
             }
         }
-        tables.push(stream);
+        if task.word.is_unburied() {
+            unburied.push(Arc::clone(task));
+        }
+        !closed.dead
+    });
+    (running, unburied)
+}
+
+/// Takes `task` out of the trace. In a generation that is quiet, from a stream in which no task runs.
+pub(crate) fn end_task(task: &TaskRecord, tables: &mut Tables, stream: &mut Stream) {
+    let Tried::Changed(change) = task.word.retract(tables.generation) else {
+        return;
+    };
+    let mut number = change.number;
+    match change.said {
+        // Its thread has ended it.
+        Said::Nothing | Said::Running => return,
+        Said::Waiting => {
+            stream.event(tables, EventKind::GoUnblock, &[task.id, number, 0]);
+            number += 1;
+        }
+        Said::Runnable => {}
     }
+    stream.event(tables, EventKind::GoStart, &[task.id, number]);
+    stream.event(tables, EventKind::GoDestroy, &[]);
 }

@@ -7,9 +7,12 @@ use tachograph_wire::{EventKind, ProcStatus, TaskStatus, ThreadId};
 
 use crate::core::CORE;
 use crate::procs::Proc;
-use crate::spawn::Newborn;
 use crate::status::Marks;
+use crate::notes::end_task;
+use crate::sync::Arc;
 use crate::tables::{Stream, Tables};
+use crate::task_word::{Said, Tried};
+use crate::tasks::TaskRecord;
 
 const NAME: &str = "tachograph engine";
 const NO_THREAD: u64 = ThreadId::NONE.0;
@@ -63,10 +66,7 @@ impl OwnTask {
         for line in lines {
             line.write(tables, &mut stream);
         }
-        let reason = tables.text("sleep");
-        stream.event(tables, EventKind::GoBlock, &[reason, 0]);
-        stream.event(tables, EventKind::ProcStop, &[]);
-        self.proc = Some(proc);
+        self.wait(tables, &mut stream, proc);
         tables.push(stream);
     }
 
@@ -77,26 +77,69 @@ impl OwnTask {
         }
     }
 
-    /// The last words of a run: ends the tasks that wait for their thread, then its own.
-    pub(crate) fn end_run(&mut self, tables: &mut Tables, newborns: &[std::sync::Arc<Newborn>]) {
+    /// Tells the trace of tasks that were there before this run, and of which no thread has said anything yet. `first`: the trace
+    /// begins with this generation, so their statuses are enough.
+    pub(crate) fn introduce_tasks(&mut self, tables: &mut Tables, first: bool) {
         let generation = tables.generation;
+        let mut stream = match first {
+            true => tables.stream(NO_THREAD),
+            false => tables.stream(self.tid),
+        };
+        let proc = (!first).then(|| self.wake(tables, &mut stream));
+        CORE.tasks.walk(|task| {
+            if let Tried::Changed(change) = task.word.create(generation) {
+                let name = tables.task_name(task);
+                let said = Said::from(change.was);
+                let (kind, args): (_, &[u64]) = match (first, said) {
+                    (true, _) => (
+                        EventKind::GoStatusStack,
+                        &[task.id, NO_THREAD, said.status().to_wire(), name],
+                    ),
+                    (false, Said::Waiting) => (EventKind::GoCreateBlocked, &[task.id, name, 0]),
+                    (false, _) => (EventKind::GoCreate, &[task.id, name, 0]),
+                };
+                stream.event(tables, kind, args);
+            }
+            true
+        });
+        if let Some(proc) = proc {
+            self.wait(tables, &mut stream, proc);
+        }
+        tables.push(stream);
+    }
+
+    /// Takes tasks out of the trace that run on no thread, in a generation that is quiet.
+    pub(crate) fn end_tasks(&mut self, tables: &mut Tables, tasks: &[Arc<TaskRecord>]) {
+        if tasks.is_empty() {
+            return;
+        }
+        let mut stream = tables.stream(self.tid);
+        let proc = self.wake(tables, &mut stream);
+        let reason = tables.text("sleep");
+        stream.event(tables, EventKind::GoBlock, &[reason, 0]);
+        for task in tasks {
+            end_task(task, tables, &mut stream);
+        }
+        stream.event(tables, EventKind::ProcStop, &[]);
+        self.proc = Some(proc);
+        tables.push(stream);
+    }
+
+    /// The last words of a run.
+    pub(crate) fn end_run(&mut self, tables: &mut Tables) {
         let mut stream = tables.stream(self.tid);
         self.wake(tables, &mut stream);
         stream.event(tables, EventKind::GoDestroy, &[]);
-        for newborn in newborns {
-            if newborn.marks.claim(generation) {
-                let stack = tables.name_stack(&newborn.name);
-                let status = TaskStatus::Runnable.to_wire();
-                let args = [newborn.task, NO_THREAD, status, stack];
-                stream.event(tables, EventKind::GoStatusStack, &args);
-            }
-            let sequence = newborn.marks.next_sequence(generation);
-            stream.event(tables, EventKind::GoStart, &[newborn.task, sequence]);
-            stream.event(tables, EventKind::GoDestroy, &[]);
-        }
         stream.event(tables, EventKind::ProcStop, &[]);
         tables.push(stream);
         self.proc = None;
+    }
+
+    fn wait(&mut self, tables: &mut Tables, stream: &mut Stream, proc: &'static Proc) {
+        let reason = tables.text("sleep");
+        stream.event(tables, EventKind::GoBlock, &[reason, 0]);
+        stream.event(tables, EventKind::ProcStop, &[]);
+        self.proc = Some(proc);
     }
 
     fn wake(&mut self, tables: &mut Tables, stream: &mut Stream) -> &'static Proc {

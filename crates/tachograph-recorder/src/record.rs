@@ -7,6 +7,7 @@
 //! * the engine (`Shared`), any time; and the sealed generation's `Slot`, once that generation is quiet.
 
 use std::cell::UnsafeCell;
+use std::ptr::NonNull;
 
 use crate::gate::WriteFlag;
 use crate::names::NameCache;
@@ -14,9 +15,10 @@ use crate::procs::Proc;
 use crate::regions::{BACKGROUND, INHERITED, OpenRegion, OpenRegions};
 use crate::sample::state::SampleState;
 use crate::slot::{Slot, Stamp};
-use crate::status::Marks;
-use crate::sync::{AtomicBool, AtomicU64, Mutex, Ordering};
+use crate::sync::{Arc, AtomicBool, AtomicU64, Mutex, Ordering};
 use crate::syscall::Syscall;
+use crate::tasks::TaskRecord;
+use crate::worker::Pool;
 
 /// "No processor slot" in `Context::proc` and on the wire.
 pub(crate) const NO_PROC: u64 = u64::MAX;
@@ -58,7 +60,18 @@ pub(crate) struct Owner {
     pub(crate) recording_since: u64,
     /// The run in which the thread ran out of memory and fell silent.
     pub(crate) muted_run: u64,
+    /// The slot that the thread holds, running.
     pub(crate) proc: Option<&'static Proc>,
+    /// The slot that it holds while it is parked, and its run.
+    pub(crate) parked: Option<(&'static Proc, u64)>,
+    /// The thread's own flow waits for the end of a park.
+    pub(crate) own_parks: bool,
+    /// What runs on the thread now, whether or not the trace knows.
+    pub(crate) flow: Flow,
+    /// The thread's own flow as a task, once something of it has been recorded.
+    pub(crate) own: Option<Arc<TaskRecord>>,
+    /// What a runtime's thread is for.
+    pub(crate) pool: Option<Pool>,
     pub(crate) names: NameCache,
     pub(crate) regions: OpenRegions,
     /// Depth of open blocking sections.
@@ -74,7 +87,8 @@ pub(crate) struct Shared {
     pub(crate) run: AtomicU64,
     /// Id of the processor slot that the thread got last in `run`; `syscall` says whether it was taken away since.
     pub(crate) proc: AtomicU64,
-    pub(crate) task: TaskMarks,
+    /// Id of the thread's own flow, once it is a task.
+    pub(crate) own_task: AtomicU64,
     pub(crate) syscall: Syscall,
     /// When the open section began, in ticks.
     pub(crate) syscall_since: AtomicU64,
@@ -88,11 +102,15 @@ pub(crate) struct Shared {
     pub(crate) cpu: Cpu,
 }
 
-/// The thread's own flow as a task.
-#[derive(Debug)]
-pub(crate) struct TaskMarks {
-    pub(crate) id: AtomicU64,
-    pub(crate) marks: Marks,
+/// What runs on a thread.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Flow {
+    /// Its own flow: the code that called us is nobody else's.
+    Own,
+    /// A task that is being polled. Valid while it is: whoever polls has it.
+    Task(NonNull<TaskRecord>),
+    /// Code of a runtime, between tasks.
+    Runtime,
 }
 
 /// CPU time of the thread, in nanoseconds of its own clock.
@@ -127,10 +145,7 @@ impl ThreadRecord {
                 tid: AtomicU64::new(0),
                 run: AtomicU64::new(0),
                 proc: AtomicU64::new(NO_PROC),
-                task: TaskMarks {
-                    id: AtomicU64::new(NO_TASK),
-                    marks: Marks::new(),
-                },
+                own_task: AtomicU64::new(NO_TASK),
                 syscall: Syscall::new(),
                 syscall_since: AtomicU64::new(0),
                 registered: AtomicBool::new(false),
@@ -188,8 +203,7 @@ impl ThreadRecord {
         shared.tid.store(0, Ordering::Relaxed);
         shared.run.store(0, Ordering::Relaxed);
         shared.proc.store(NO_PROC, Ordering::Relaxed);
-        shared.task.id.store(NO_TASK, Ordering::Relaxed);
-        shared.task.marks.clear();
+        shared.own_task.store(NO_TASK, Ordering::Relaxed);
         shared.syscall.acknowledge();
         shared.registered.store(false, Ordering::Relaxed);
         shared.exited.store(false, Ordering::Relaxed);
@@ -202,11 +216,6 @@ impl ThreadRecord {
         // Relaxed: set before the record is published, under the registry's lock.
         self.shared.tid.load(Ordering::Relaxed)
     }
-
-    pub(crate) fn task_id(&self) -> u64 {
-        // Relaxed: as `tid`; a spawned thread changes it inside its first critical section.
-        self.shared.task.id.load(Ordering::Relaxed)
-    }
 }
 
 impl Owner {
@@ -218,6 +227,11 @@ impl Owner {
             recording_since: 0,
             muted_run: 0,
             proc: None,
+            parked: None,
+            own_parks: false,
+            flow: Flow::Own,
+            own: None,
+            pool: None,
             names: NameCache::new(),
             regions: OpenRegions::new(),
             blocking: 0,
@@ -241,6 +255,17 @@ impl Owner {
     #[inline(always)]
     pub(crate) fn is_of_this_run(&self, region: &OpenRegion) -> bool {
         region.generation >= self.since
+    }
+
+    /// The task that runs on the thread, if that is one that something has been recorded of.
+    #[inline(always)]
+    pub(crate) fn current(&self) -> Option<&TaskRecord> {
+        match self.flow {
+            Flow::Own => self.own.as_deref(),
+            // SAFETY: valid as long as `flow` names it.
+            Flow::Task(task) => Some(unsafe { task.as_ref() }),
+            Flow::Runtime => None,
+        }
     }
 
     /// Readies the state for another thread; the clock goes on, because the tid may be the same.

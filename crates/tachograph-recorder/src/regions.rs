@@ -2,6 +2,9 @@
 //!
 //! Readers demand that regions end innermost first. Guards may be dropped in any order, so this stack knows what must be closed
 //! and reopened around an end that comes too early. Part of `record::Owner`.
+//!
+//! On the wire regions belong to the task that runs. So the regions of the task that runs stand above `base`, those of the flows that it
+//! interrupted below, and what a task leaves open at the end of its poll goes with it (`leave`) to its next (`enter`).
 
 use std::borrow::Cow;
 
@@ -27,16 +30,20 @@ pub(crate) struct OpenRegion {
 #[derive(Debug)]
 pub(crate) struct OpenRegions {
     open: Vec<OpenRegion>,
+    base: usize,
 }
 
 impl OpenRegions {
     pub(crate) const fn new() -> Self {
-        Self { open: Vec::new() }
+        Self {
+            open: Vec::new(),
+            base: 0,
+        }
     }
 
     /// The region with `depth` others inside it.
     pub(crate) fn at(&self, depth: usize) -> Option<&OpenRegion> {
-        self.open.iter().rev().nth(depth)
+        self.open[self.base..].iter().rev().nth(depth)
     }
 
     /// Whether the next `push` would allocate.
@@ -82,23 +89,56 @@ impl OpenRegions {
     /// The innermost region.
     #[inline(always)]
     pub(crate) fn last(&self) -> Option<&OpenRegion> {
-        self.open.last()
+        match self.open.len() > self.base {
+            true => self.open.last(),
+            false => None,
+        }
     }
 
     /// Closes the innermost region.
     #[inline(always)]
     pub(crate) fn pop(&mut self) -> Option<OpenRegion> {
-        self.open.pop()
+        match self.open.len() > self.base {
+            true => self.open.pop(),
+            false => None,
+        }
     }
 
     /// How many regions lie inside the one with `serial`; `None` when it is not open on this thread.
     pub(crate) fn inside(&self, serial: u64) -> Option<usize> {
-        let at = self.open.iter().rposition(|r| r.serial == serial)?;
-        Some(self.open.len() - at - 1)
+        self.open[self.base..]
+            .iter()
+            .rev()
+            .position(|region| region.serial == serial)
     }
 
     /// Takes out the region with `depth` others inside it.
     pub(crate) fn remove(&mut self, depth: usize) -> OpenRegion {
         self.open.remove(self.open.len() - depth - 1)
+    }
+
+    /// A task begins to run: puts aside what is open, and opens what the task left open. The former base is what `leave` is owed.
+    #[inline(always)]
+    pub(crate) fn enter(&mut self, left: &mut Option<Box<Vec<OpenRegion>>>) -> usize {
+        let base = std::mem::replace(&mut self.base, self.open.len());
+        if let Some(left) = left {
+            self.open.append(left);
+        }
+        base
+    }
+
+    /// The task stops running: what it has open goes with it.
+    #[inline(always)]
+    pub(crate) fn leave(&mut self, base: usize, left: &mut Option<Box<Vec<OpenRegion>>>) {
+        if self.open.len() > self.base {
+            self.pack(left);
+        }
+        self.base = base;
+    }
+
+    #[cold]
+    fn pack(&mut self, left: &mut Option<Box<Vec<OpenRegion>>>) {
+        left.get_or_insert_default()
+            .extend(self.open.drain(self.base..));
     }
 }

@@ -8,10 +8,11 @@ use std::collections::HashMap;
 use std::ptr::NonNull;
 
 use crate::core::{self, CORE};
-use crate::record::ThreadRecord;
-use crate::section::Section;
+use crate::record::{Flow, ThreadRecord};
+use crate::section::{Need, Section};
 use crate::sync::{AtomicU32, AtomicUsize, Mutex, MutexGuard, Ordering, lock};
-use crate::{buffer, os, sample};
+use crate::task_word::Doing;
+use crate::{buffer, os, sample, worker};
 
 /// Most threads that can be known at a time; the memory is touched only as far as it is used.
 const MAX_RECORDS: usize = 32 * 1024;
@@ -104,17 +105,11 @@ impl Registry {
             if let Some(record) = record {
                 // Relaxed (all): published by the lock.
                 record.shared.registered.store(true, Ordering::Relaxed);
-                if record.task_id() == crate::record::NO_TASK {
-                    record
-                        .shared
-                        .task
-                        .id
-                        .store(CORE.new_task_id(), Ordering::Relaxed);
-                }
                 *lock(&record.shared.name) = name;
                 record.sample.learn_bounds();
                 core::bind(record);
                 os::arm_exit_hook(self.exit_key.load(Ordering::Relaxed), record);
+                worker::join_pool(record);
                 CORE.sampler.thread_registered(record, &state_guard(&state));
             }
             record
@@ -243,6 +238,8 @@ extern "C" fn on_thread_exit(record: *mut libc::c_void) {
     os::block_sigprof();
     sample::arm::disarm_self(record);
     retire_from_trace(record);
+    forget_own_task(record);
+    worker::leave_slot(record);
     core::unbind();
     CORE.registry.forget_tid(record);
     // Release: pairs with the Acquire in `advance::exited_threads`; everything above is done.
@@ -256,13 +253,20 @@ fn retire_from_trace(record: &'static ThreadRecord) {
     if run == 0 || run != CORE.run() {
         return;
     }
-    let Some(mut section) = Section::begin(record) else {
+    // SAFETY: as above.
+    let owner = unsafe { record.owner() };
+    let need = match (owner.flow, &owner.own) {
+        (Flow::Runtime, None) => Need::Thread,
+        (Flow::Runtime, Some(_)) => Need::Proc,
+        _ => Need::Task,
+    };
+    let Some(mut section) = Section::begin_for(record, need, 1) else {
         return;
     };
     section.stay_outside();
     // `begin` may have found another run and introduced the thread anew: it retires all the same.
     let run = section.owner.run;
-    if !section.more(2) {
+    if !section.more(5) {
         return;
     }
     let proc = section.retire();
@@ -273,5 +277,15 @@ fn retire_from_trace(record: &'static ThreadRecord) {
     drop(section);
     if let Some(proc) = proc {
         CORE.procs.give(proc, run);
+    }
+}
+
+/// The thread's own flow has ended.
+fn forget_own_task(record: &'static ThreadRecord) {
+    // SAFETY: own thread, its last code here.
+    if let Some(own) = unsafe { record.owner() }.own.take() {
+        // Nothing, where the trace knows.
+        let _ = own.word.unsaid(|_| Some(Doing::Dead));
+        CORE.tasks.remove(&own);
     }
 }

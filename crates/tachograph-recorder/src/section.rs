@@ -1,30 +1,31 @@
 //! A thread's critical section: everything between `Gate::enter` and `Gate::leave`, ready to write events.
 //!
-//! Called by `annotate`, `blocking`, `spawn` and thread exit. The fast way in is a flag, a load and two comparisons; everything
-//! that happens once a generation, once a run or once a block goes through `Section::prepare`.
+//! Called by `annotate`, `blocking`, `spawn`, `poll`, `wake`, `worker` and thread exit. The fast way in is a flag, a load and two
+//! comparisons; everything that happens once a generation, once a run or once a block goes through `Section::prepare`. What runs on the
+//! thread is `flow`'s.
 //!
 //! # Rules (continuing `gate` and `status`)
-//! 1. The first event of a thread in a run is its introduction: processor slot, GoCreate, GoStart. Nobody else speaks for it
-//!    before that.
+//! 1. The first event of a thread in a run is its introduction: processor slot, and the task that runs there is created and started.
+//!    Nobody else speaks for it before that. A runtime's thread is introduced without a task between polls, and without a slot where
+//!    the event needs none.
 //! 2. The first event of a thread in a later generation is preceded by the status of its slot and its task, as of just before.
 //! 3. A processor slot is taken outside of the critical section and used only if the run has not changed meanwhile.
 //! 4. An event inside a blocking section ends the section on the wire, is written, and begins a new one: an event needs a
-//!    running task, and the engine may take the slot of a section at any time.
+//!    running task, and the engine may take the slot of a section at any time. A wake needs none, and leaves the section alone.
 //! 5. A thread that gets no memory says nothing more in this run (it is muted): a hole in its events could not be placed. The
 //!    engine then ends the run.
 
-use tachograph_wire::{EventKind, ProcStatus, StackId, TaskStatus, ThreadId};
+use tachograph_wire::{EventKind, ProcStatus};
 
-use crate::core::{CORE, undisturbed};
+use crate::core::{CORE, aside};
 use crate::gate::Entry;
 use crate::procs::Proc;
-use crate::record::{NO_PROC, Owner, ThreadRecord};
+use crate::record::{Flow, NO_PROC, Owner, ThreadRecord};
 use crate::slot::{MAX_EVENT_BYTES, MAX_SEQUENCE_BYTES, Slot};
 use crate::sync::{Ordering, lock};
 use crate::syscall::Return;
-
-const NO_THREAD: u64 = ThreadId::NONE.0;
-const NO_STACK: u64 = StackId::NONE.0;
+use crate::task_word::Doing;
+use crate::tasks::{TaskName, TaskRecord};
 
 /// See the module's text. Dropping it ends the critical section.
 #[derive(Debug)]
@@ -53,13 +54,29 @@ impl Prepared {
     };
 }
 
+/// What an event needs around it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Need {
+    /// A task that runs. Between a runtime's tasks that is the thread's own.
+    Task,
+    /// A processor slot.
+    Proc,
+    /// Nothing but the thread.
+    Thread,
+}
+
 /// Why a section is not ready.
 enum NotReady {
     /// Nothing is recorded, or the thread is muted.
     Closed,
     /// A processor slot is needed first (rule 3).
     WantsProc,
+    /// The thread's own flow must become a task first, which allocates.
+    WantsOwn,
 }
+
+/// A processor slot that was taken for a section, and the run that it is good for.
+type Spare = Option<(&'static Proc, u64)>;
 
 impl Drop for Section {
     #[inline(always)]
@@ -83,12 +100,7 @@ impl Section {
                 }
                 // N.B. The slow way takes and returns numbers, not a section: one that lived in memory would cost the fast way
                 // a dozen nanoseconds.
-                let prepared = Self::prepare(record, generation);
-                (prepared.generation != 0).then(|| {
-                    let mut section = Self::of(record, prepared.generation);
-                    section.resumes_blocking = prepared.resumes_blocking;
-                    section
-                })
+                Self::prepared(record, Self::prepare(record, generation, Need::Task))
             }
             Entry::Off => None,
             Entry::Nested => {
@@ -96,6 +108,47 @@ impl Section {
                 None
             }
         }
+    }
+
+    /// Begins a critical section for up to `events` events that need less than a running task.
+    #[inline(always)]
+    pub(crate) fn begin_for(
+        record: &'static ThreadRecord,
+        need: Need,
+        events: usize,
+    ) -> Option<Self> {
+        match CORE.gate.enter(&record.flag) {
+            Entry::In(generation) => {
+                // SAFETY: inside the critical section of `generation`.
+                let fits = unsafe { record.slot(generation) }.fits(generation, events);
+                // SAFETY: inside the critical section; the reference ends here.
+                let owner = unsafe { record.owner() };
+                let has = match need {
+                    Need::Thread => true,
+                    _ if owner.proc.is_none() || record.shared.syscall.is_inside() => false,
+                    Need::Proc => true,
+                    Need::Task => owner.flow != Flow::Runtime,
+                };
+                if fits && has {
+                    return Some(Self::of(record, generation));
+                }
+                Self::prepared(record, Self::prepare(record, generation, need))
+            }
+            Entry::Off => None,
+            Entry::Nested => {
+                count_reentrant(record);
+                None
+            }
+        }
+    }
+
+    #[inline(always)]
+    fn prepared(record: &'static ThreadRecord, prepared: Prepared) -> Option<Self> {
+        (prepared.generation != 0).then(|| {
+            let mut section = Self::of(record, prepared.generation);
+            section.resumes_blocking = prepared.resumes_blocking;
+            section
+        })
     }
 
     #[inline(always)]
@@ -186,31 +239,34 @@ impl Section {
     /// Does what must be done before the event, inside the critical section that the caller has begun; leaves it if that fails.
     #[cold]
     #[inline(never)]
-    fn prepare(record: &'static ThreadRecord, generation: u64) -> Prepared {
+    fn prepare(record: &'static ThreadRecord, generation: u64, need: Need) -> Prepared {
         let mut section = Self::of(record, generation);
-        let mut spare: Option<(&'static Proc, u64)> = None;
+        let mut spare: Spare = None;
         loop {
-            match section.try_prepare(&mut spare) {
+            let why = match section.try_prepare(need, &mut spare) {
                 Ok(()) => {
                     give_back(spare);
                     return section.hand_over();
                 }
-                Err(NotReady::Closed) => {
-                    drop(section);
+                Err(why) => why,
+            };
+            drop(section);
+            match why {
+                NotReady::Closed => {
                     give_back(spare);
                     return Prepared::NOTHING;
                 }
-                Err(NotReady::WantsProc) => {
-                    drop(section);
+                NotReady::WantsProc => {
                     give_back(spare);
-                    spare = Some(undisturbed(record, || CORE.procs.take()));
-                    let Entry::In(generation) = CORE.gate.enter(&record.flag) else {
-                        give_back(spare);
-                        return Prepared::NOTHING;
-                    };
-                    section = Self::of(record, generation);
+                    spare = Some(take_proc(record));
                 }
+                NotReady::WantsOwn => make_own(record),
             }
+            let Entry::In(generation) = CORE.gate.enter(&record.flag) else {
+                give_back(spare);
+                return Prepared::NOTHING;
+            };
+            section = Self::of(record, generation);
         }
     }
 
@@ -224,16 +280,23 @@ impl Section {
         prepared
     }
 
-    fn try_prepare(&mut self, spare: &mut Option<(&'static Proc, u64)>) -> Result<(), NotReady> {
+    fn try_prepare(&mut self, need: Need, spare: &mut Spare) -> Result<(), NotReady> {
         let run = CORE.run();
         if self.owner.muted_run == run {
             CORE.count_lost_event();
             return Err(NotReady::Closed);
         }
         let introduced = self.owner.run == run;
-        let proc_taken = introduced && self.record.shared.syscall.is_taken();
-        let usable_spare = spare.is_some_and(|(_, of)| of == run);
-        if (!introduced || proc_taken) && !usable_spare {
+        let syscall = &self.record.shared.syscall;
+        let inside = introduced && syscall.is_inside();
+        let has_proc = introduced && self.owner.proc.is_some() && !syscall.is_taken();
+        let between = self.owner.flow == Flow::Runtime;
+        let wants_proc = !has_proc && (need != Need::Thread || !(introduced || between));
+        let wants_own = self.owner.flow == Flow::Own || between && need == Need::Task;
+        if wants_own && self.owner.own.is_none() {
+            return Err(NotReady::WantsOwn);
+        }
+        if wants_proc && !spare.is_some_and(|(_, of)| of == run) {
             return Err(NotReady::WantsProc);
         }
         if self.slot.generation != self.generation {
@@ -249,55 +312,69 @@ impl Section {
             self.mute();
             return Err(NotReady::Closed);
         }
-        if !introduced {
-            let (proc, _) = spare.take().ok_or(NotReady::WantsProc)?;
-            return self.introduce(run, proc).ok_or(NotReady::Closed);
+        let spare_proc = match wants_proc && !inside {
+            true => spare.take().map(|(proc, _)| proc),
+            false => None,
+        };
+        if introduced {
+            self.state().ok_or(NotReady::Closed)?;
+            if inside && need != Need::Thread {
+                self.leave_blocking(spare)?;
+            } else if let Some(proc) = spare_proc {
+                self.start_proc(proc);
+            }
+        } else {
+            self.introduce(run, spare_proc).ok_or(NotReady::Closed)?;
         }
-        self.state().ok_or(NotReady::Closed)?;
-        if self.record.shared.syscall.is_inside() {
-            self.leave_blocking(spare)?;
+        if between && need == Need::Task {
+            self.run_own().ok_or(NotReady::Closed)?;
         }
+        self.set_limit();
         Ok(())
     }
 
-    /// Rule 1.
-    fn introduce(&mut self, run: u64, proc: &'static Proc) -> Option<()> {
-        let shared = &self.record.shared;
-        // First what may fail: an adopted newborn is on no list any more.
-        let stack = self.name_stack()?;
-        let newborn = CORE.newborns.adopt(self.record, run, self.generation);
-        // Whatever section the thread is in, it began before this run: it is not part of the trace.
-        shared.syscall.acknowledge();
-        self.start_proc(proc);
-        let task = self.record.task_id();
-        if newborn {
-            if shared.task.marks.claim(self.generation) {
-                self.write(
-                    EventKind::GoStatusStack,
-                    [task, NO_THREAD, TaskStatus::Runnable.to_wire(), stack],
-                );
-            }
-        } else {
-            shared.task.marks.clear();
-            // Creation counts as the status (`status` rule 1).
-            let _ = shared.task.marks.claim(self.generation);
-            self.write(EventKind::GoCreate, [task, stack, 0]);
+    /// Lets events that need a task pass only where one runs.
+    #[inline(always)]
+    pub(crate) fn set_limit(&mut self) {
+        match self.owner.flow != Flow::Runtime && !self.record.shared.syscall.is_inside() {
+            true => self.slot.lift_limit(),
+            false => self.slot.drop_limit(),
         }
-        self.start_task();
+    }
+
+    /// Rule 1.
+    fn introduce(&mut self, run: u64, proc: Option<&'static Proc>) -> Option<()> {
+        // Whatever section the thread is in, it began before this run: it is not part of the trace.
+        self.record.shared.syscall.acknowledge();
+        self.owner.proc = None;
+        // First what may fail.
+        let name = match self.current() {
+            Some(task) => self.task_name(task)?,
+            None => 0,
+        };
+        if let Some(proc) = proc {
+            self.start_proc(proc);
+        }
+        if let Some(task) = self.current() {
+            let tried = match self.owner.flow {
+                Flow::Task(_) => task.word.introduce(self.generation),
+                _ => task.word.start(self.generation),
+            };
+            self.write_run(task, tried, name);
+        }
         self.owner.run = run;
         self.owner.since = self.generation;
         self.owner.recording_since = CORE.recording_since();
         // Release: pairs with the Acquire in `ThreadNote::of`.
-        shared.run.store(run, Ordering::Release);
+        self.record.shared.run.store(run, Ordering::Release);
         self.more(1).then_some(())
     }
 
     /// Rule 2.
     fn state(&mut self) -> Option<()> {
-        let shared = &self.record.shared;
-        let inside = shared.syscall.is_inside();
+        let inside = self.record.shared.syscall.is_inside();
         if let Some(proc) = self.owner.proc
-            && !shared.syscall.is_taken()
+            && !self.record.shared.syscall.is_taken()
             && proc.marks.claim(self.generation)
         {
             let status = if inside {
@@ -307,33 +384,14 @@ impl Section {
             };
             self.write(EventKind::ProcStatus, [proc.id, status.to_wire()]);
         }
-        if shared.task.marks.claim(self.generation) {
-            let status = if inside {
-                TaskStatus::Syscall
-            } else {
-                TaskStatus::Running
-            };
-            // The status is owed, with or without a name.
-            let name = self.name_stack();
-            let stack = name.unwrap_or(NO_STACK);
-            let (task, thread) = (self.record.task_id(), self.record.tid());
-            self.write(
-                EventKind::GoStatusStack,
-                [task, thread, status.to_wire(), stack],
-            );
-            name?;
+        match self.current() {
+            Some(task) => self.state_running(task, inside),
+            None => Some(()),
         }
-        Some(())
     }
 
-    /// A stack whose only frame is the thread's name.
-    pub(crate) fn name_stack(&mut self) -> Option<u64> {
-        let name = lock(&self.record.shared.name).clone();
-        let leaf = self.text(&name)?;
-        self.stack(leaf, &[])
-    }
-
-    fn start_proc(&mut self, proc: &'static Proc) {
+    /// The thread takes a processor slot up.
+    pub(crate) fn start_proc(&mut self, proc: &'static Proc) {
         if proc.marks.claim(self.generation) {
             self.write(EventKind::ProcStatus, [proc.id, ProcStatus::Idle.to_wire()]);
         }
@@ -342,7 +400,7 @@ impl Section {
         self.hold_proc(Some(proc));
     }
 
-    fn hold_proc(&mut self, proc: Option<&'static Proc>) {
+    pub(crate) fn hold_proc(&mut self, proc: Option<&'static Proc>) {
         self.owner.proc = proc;
         let id = proc.map_or(NO_PROC, |proc| proc.id);
         // Relaxed: read by this thread's handler and, through the section's end, by the advancer.
@@ -350,17 +408,8 @@ impl Section {
         self.record.shared.proc.store(id, Ordering::Relaxed);
     }
 
-    fn start_task(&mut self) {
-        let task = &self.record.shared.task;
-        let id = self.record.task_id();
-        let sequence = task.marks.next_sequence(self.generation);
-        self.write(EventKind::GoStart, [id, sequence]);
-        // Relaxed: as in `hold_proc`.
-        self.record.context.task.store(id, Ordering::Relaxed);
-    }
-
     /// Ends the blocking section on the wire, if one is open there.
-    fn leave_blocking(&mut self, spare: &mut Option<(&'static Proc, u64)>) -> Result<(), NotReady> {
+    fn leave_blocking(&mut self, spare: &mut Spare) -> Result<(), NotReady> {
         match self.record.shared.syscall.end() {
             Return::Outside => return Ok(()),
             Return::Kept => self.write(EventKind::GoSyscallEnd, []),
@@ -372,7 +421,7 @@ impl Section {
                 self.record.shared.syscall.acknowledge();
                 self.write(EventKind::GoSyscallEndBlocked, []);
                 self.start_proc(proc);
-                self.start_task();
+                self.start_again();
             }
         }
         self.resumes_blocking = true;
@@ -407,17 +456,14 @@ impl Section {
         self.resumes_blocking = false;
     }
 
-    /// Takes the thread out of the trace. The caller has seen to room for two events.
+    /// Takes the thread out of the trace. The caller has seen to room for the events of a task that ends, and one more.
     pub(crate) fn retire(&mut self) -> Option<&'static Proc> {
-        self.write(EventKind::GoDestroy, []);
-        self.write(EventKind::ProcStop, []);
+        self.end_own();
+        if self.owner.proc.is_some() {
+            self.write(EventKind::ProcStop, []);
+        }
         // Release: pairs with the Acquire in `ThreadNote::of`.
         self.record.shared.run.store(0, Ordering::Release);
-        // Relaxed: own handler.
-        self.record
-            .context
-            .task
-            .store(crate::record::NO_TASK, Ordering::Relaxed);
         self.owner.run = 0;
         let proc = self.owner.proc;
         self.hold_proc(None);
@@ -425,7 +471,28 @@ impl Section {
     }
 }
 
-fn give_back(spare: Option<(&'static Proc, u64)>) {
+fn take_proc(record: &'static ThreadRecord) -> (&'static Proc, u64) {
+    // SAFETY: own thread, outside of its critical section; the reference ends here.
+    let parked = unsafe { record.owner() }.parked.take();
+    match parked {
+        Some(parked) if parked.1 == CORE.run() => parked,
+        _ => aside(|| CORE.procs.take()),
+    }
+}
+
+/// Makes the thread's own flow a task, under the thread's name.
+fn make_own(record: &'static ThreadRecord) {
+    let own = aside(|| {
+        let name = TaskName::Owned(lock(&record.shared.name).as_str().into());
+        TaskRecord::register(name, Doing::Running)
+    });
+    // Relaxed: for metadata.
+    record.shared.own_task.store(own.id, Ordering::Relaxed);
+    // SAFETY: own thread, outside of its critical section; the reference ends here.
+    unsafe { record.owner() }.own = Some(own);
+}
+
+fn give_back(spare: Spare) {
     if let Some((proc, run)) = spare {
         CORE.procs.give(proc, run);
     }

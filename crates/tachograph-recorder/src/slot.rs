@@ -17,8 +17,9 @@ use crate::sync::{AtomicU64, Ordering};
 
 /// The longest timed event: code, delta and four arguments.
 pub(crate) const MAX_EVENT_BYTES: usize = 1 + 10 * (1 + limits::MAX_EVENT_ARGS);
-/// Room for the longest run of events that must stand in one batch: the introduction of a thread and an event.
-pub(crate) const MAX_SEQUENCE_BYTES: usize = 8 * MAX_EVENT_BYTES;
+/// Room for the longest run of events that must stand in one batch: a thread is introduced, or comes back from a blocking section, a task
+/// begins to run, and an event.
+pub(crate) const MAX_SEQUENCE_BYTES: usize = 12 * MAX_EVENT_BYTES;
 
 const ID_BLOCK: u64 = 64;
 
@@ -150,9 +151,17 @@ impl Slot {
             stamp.0 = now.max(stamp.0 + 1);
             self.events
                 .begin_batch(buffer, self.generation, outlet.thread, stamp.0);
+            if !self.limit.is_null() {
+                self.lift_limit();
+            }
         }
-        self.lift_limit();
         true
+    }
+
+    /// Whether `events` fit, whatever else must be seen to.
+    #[inline(always)]
+    pub(crate) fn fits(&self, generation: u64, events: usize) -> bool {
+        self.generation == generation && self.events.room() >= events * MAX_EVENT_BYTES
     }
 
     /// Lets events pass up to the end of the block.

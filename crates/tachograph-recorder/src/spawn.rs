@@ -1,77 +1,17 @@
 //! Threads that are spawned through us: created by their parent in the trace, with its stack and their name.
 //!
-//! Between GoCreate and its first event, a new thread's task exists without a thread. `Newborns` keeps it, so that `advance` can
-//! state it as runnable in every generation that it waits through.
+//! Between GoCreate and its first event, a new thread's task is runnable and has no thread.
 
 use std::any::type_name;
 use std::io;
 
-use tachograph_wire::EventKind;
-
 use crate::blocking::blocking;
 use crate::core::{CORE, this_thread};
-use crate::record::ThreadRecord;
+use crate::poll::TaskHandle;
 use crate::section::Section;
 use crate::stack::EventStack;
-use crate::status::Marks;
-use crate::sync::{Arc, Mutex, Ordering, lock};
-
-/// A task that waits for its thread.
-#[derive(Debug)]
-pub(crate) struct Newborn {
-    pub(crate) task: u64,
-    /// The run in whose trace it was created.
-    pub(crate) run: u64,
-    pub(crate) marks: Marks,
-    pub(crate) name: String,
-}
-
-/// All tasks that wait for their thread.
-#[derive(Debug)]
-pub(crate) struct Newborns(Mutex<Vec<Arc<Newborn>>>);
-
-impl Newborns {
-    pub(crate) const fn new() -> Self {
-        Self(Mutex::new(Vec::new()))
-    }
-
-    /// Those of `run`.
-    pub(crate) fn of_run(&self, run: u64) -> Vec<Arc<Newborn>> {
-        lock(&self.0)
-            .iter()
-            .filter(|newborn| newborn.run == run)
-            .cloned()
-            .collect()
-    }
-
-    /// Moves the newborn that became `record`'s task into it; false when there is none in `run`'s trace.
-    ///
-    /// Called inside the thread's critical section of `generation`. The newborn is marked as stated there, so that the advancer,
-    /// who may have noted it, leaves the status to the thread.
-    pub(crate) fn adopt(&self, record: &ThreadRecord, run: u64, generation: u64) -> bool {
-        let task = record.task_id();
-        let mut newborns = lock(&self.0);
-        let Some(at) = newborns.iter().position(|newborn| newborn.task == task) else {
-            return false;
-        };
-        let newborn = newborns.swap_remove(at);
-        if newborn.run != run {
-            return false;
-        }
-        record.shared.task.marks.adopt(&newborn.marks);
-        let _ = newborn.marks.claim(generation);
-        true
-    }
-
-    /// Forgets all: the run in whose trace they stood is over.
-    pub(crate) fn clear(&self) {
-        lock(&self.0).clear();
-    }
-
-    fn add(&self, newborn: Newborn) {
-        lock(&self.0).push(Arc::new(newborn));
-    }
-}
+use crate::sync::{Ordering, lock};
+use crate::tasks::TaskName;
 
 /// A traced thread's handle; as `std::thread::JoinHandle`, but a `join` is recorded as a blocking section.
 #[derive(Debug)]
@@ -213,64 +153,51 @@ where
     std::thread::scope(|scope| f(Scope(scope)))
 }
 
-/// A task that is announced to the trace before its thread runs.
+/// A task that is announced to the trace before its thread runs. Without a thread, it ends.
 #[derive(Debug)]
 struct Birth {
-    /// 0 when nothing was recorded.
-    task: u64,
+    /// None when nothing was recorded.
+    task: Option<TaskHandle>,
     name: String,
 }
 
 impl Birth {
     #[inline(never)]
     fn announce(name: &str) -> Self {
-        let task = Self::create(name).unwrap_or(0);
-        let name = name.to_owned();
-        Self { task, name }
+        Self {
+            task: Self::create(name),
+            name: name.to_owned(),
+        }
     }
 
     #[inline(always)]
-    fn create(name: &str) -> Option<u64> {
+    fn create(name: &str) -> Option<TaskHandle> {
         if !CORE.gate.is_on() {
             return None;
         }
         let record = this_thread()?;
         let creator = EventStack::capture(record);
-        let task = CORE.new_task_id();
-        let mut section = Section::begin(record)?;
-        let leaf = section.text(name)?;
-        let start = section.stack(leaf, &[])?;
-        let stack = section.stack(0, creator.pcs())?;
-        let newborn = Newborn {
-            task,
-            run: CORE.run(),
-            name: name.to_owned(),
-            marks: Marks::new(),
-        };
-        // Creation counts as the status (`status` rule 1).
-        let _ = newborn.marks.claim(section.generation);
-        CORE.newborns.add(newborn);
-        section.write(EventKind::GoCreate, [task, start, stack]);
-        Some(task)
+        let name = TaskName::Owned(name.into());
+        Some(TaskHandle::created(record, name, creator.pcs()))
     }
 
     /// The new thread takes its task on, with its first event.
     fn begin(self) {
-        if self.task == 0 {
-            return;
-        }
+        let Some(task) = self.task else { return };
         let Some(record) = this_thread() else {
             return;
         };
-        // Acquire: only to be as `ThreadNote::of`; own thread.
-        if record.shared.run.load(Ordering::Acquire) == CORE.run() {
-            // It has spoken already, on its way here. The announced task stays runnable.
-            *lock(&record.shared.name) = self.name;
+        *lock(&record.shared.name) = self.name;
+        // SAFETY: own thread, outside of a critical section; the reference ends here.
+        let owner = unsafe { record.owner() };
+        if owner.own.is_some() {
+            // It has spoken already, on its way here, as another task.
             return;
         }
-        // Relaxed: own thread, before its introduction.
-        record.shared.task.id.store(self.task, Ordering::Relaxed);
-        *lock(&record.shared.name) = self.name;
+        let task = task.into_record();
+        // Relaxed: for metadata.
+        record.shared.own_task.store(task.id, Ordering::Relaxed);
+        owner.own = Some(task);
         drop(Section::begin(record));
     }
 }

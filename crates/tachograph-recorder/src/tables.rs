@@ -5,6 +5,7 @@ use tachograph_wire::{BatchWriter, EventKind, Generation, StringId, ThreadId, Ti
 use crate::core::CORE;
 use crate::package::RawStack;
 use crate::queue::Chunk;
+use crate::tasks::TaskRecord;
 use std::collections::HashMap;
 
 /// The engine's contributions to one generation.
@@ -58,6 +59,11 @@ impl Tables {
         });
         self.names.insert(leaf, id);
         id
+    }
+
+    /// The id of a stack whose only frame is the task's name.
+    pub(crate) fn task_name(&mut self, task: &TaskRecord) -> u64 {
+        task.name().with(|name| self.name_stack(name))
     }
 
     fn write_string(&mut self, id: u64, text: &str) {

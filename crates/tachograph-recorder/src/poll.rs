@@ -1,0 +1,339 @@
+//! A task's polls: it begins to run on this thread, and waits, yields or ends there.
+//!
+//! Called by integrations of async runtimes through `TaskHandle`, by `spawn` for threads. The hot path besides regions: a poll is two
+//! critical sections of one event each.
+//!
+//! # Rules (continuing `section` and `task_word`)
+//! 1. Whatever ran on the thread makes way before the task's GoStart, and runs again after the task's last event of the poll: a task
+//!    that polls another is stopped meanwhile; a thread's own flow is blocked until the thread has something to say for itself; between a
+//!    runtime's tasks nothing runs.
+//! 2. What runs on the thread (`Owner::flow`) is kept up whether or not something is recorded, by whoever recorded the poll's begin.
+//! 3. A poll whose begin could not be recorded says nothing at its end either (`task_word` rule 6).
+//! 4. A task that ends without completing says why: a label before GoDestroy.
+
+use std::mem::ManuallyDrop;
+use std::ptr::NonNull;
+use std::task::{Context, Poll};
+
+use tachograph_wire::EventKind;
+
+use crate::core::{CORE, this_thread};
+use crate::flow::{Interrupted, NO_STACK};
+use crate::record::{Flow, ThreadRecord};
+use crate::section::{Need, Section};
+use crate::stack::EventStack;
+use crate::sync::Arc;
+use crate::task_word::{Doing, Tried};
+use crate::tasks::{TaskName, TaskRecord};
+use crate::wake;
+
+/// Events of the longest way into a poll: what ran makes way, the task is stated, unblocked, started.
+const BEGIN_EVENTS: usize = 6;
+
+/// A task of the trace, held by whoever polls or runs it. Dropping it ends the task.
+#[derive(Debug)]
+pub struct TaskHandle(Arc<TaskRecord>);
+
+impl TaskHandle {
+    /// A new task, runnable, created by the caller with its stack. Known to later recordings, too, if nothing is recorded now.
+    ///
+    /// Costs an allocation and a place in a list; while recording one stack walk and 30 ns more.
+    #[must_use]
+    #[inline(never)]
+    pub fn spawn(name: TaskName) -> Self {
+        if CORE.gate.is_on()
+            && let Some(record) = this_thread()
+        {
+            let creator = EventStack::capture(record);
+            return Self::created(record, name, creator.pcs());
+        }
+        Self(TaskRecord::register(name, Doing::Runnable))
+    }
+
+    /// A new task, created by the calling thread.
+    pub(crate) fn created(record: &'static ThreadRecord, name: TaskName, creator: &[u64]) -> Self {
+        let task = TaskRecord::register(name, Doing::Runnable);
+        say_creation(record, &task, creator);
+        Self(task)
+    }
+
+    /// The task's number in the trace.
+    #[must_use]
+    pub fn id(&self) -> u64 {
+        self.0.id
+    }
+
+    /// Polls the task: `f` is given a waker of ours, which has `cx`'s wake the task and records the wake.
+    ///
+    /// Costs two load-and-branches and a compare-and-swap each way while nothing is recorded.
+    #[inline]
+    pub fn poll<T>(
+        &self,
+        cx: &Context<'_>,
+        f: impl FnOnce(&mut Context<'_>) -> Poll<T>,
+    ) -> Poll<T> {
+        self.0.outer.set(cx.waker());
+        let waker = wake::borrowed(&self.0);
+        let run = Run::begin(&self.0);
+        let polled = f(&mut Context::from_waker(&waker));
+        match polled {
+            Poll::Pending => run.pause(),
+            Poll::Ready(_) => run.end(),
+        }
+        polled
+    }
+
+    /// Runs the task to its end on this thread: a closure.
+    pub fn run<T>(self, f: impl FnOnce() -> T) -> T {
+        let run = Run::begin(&self.0);
+        let result = f();
+        run.end();
+        result
+    }
+
+    /// The record, for a thread whose own flow this is to be.
+    pub(crate) fn into_record(self) -> Arc<TaskRecord> {
+        let handle = ManuallyDrop::new(self);
+        // SAFETY: read once; the handle is not dropped.
+        unsafe { std::ptr::read(&handle.0) }
+    }
+}
+
+impl Drop for TaskHandle {
+    #[inline]
+    fn drop(&mut self) {
+        if self.0.word.doing() != Doing::Dead {
+            drop_unfinished(&self.0);
+        }
+    }
+}
+
+fn say_creation(record: &'static ThreadRecord, task: &TaskRecord, creator: &[u64]) -> Option<()> {
+    let mut section = Section::begin_for(record, Need::Proc, 1)?;
+    let name = section.task_name(task)?;
+    let stack = section.stack(0, creator)?;
+    // `Unchanged` where the engine was faster: a run has just begun.
+    if let Tried::Changed(_) = task.word.create(section.generation) {
+        section.write(EventKind::GoCreate, [task.id, name, stack]);
+    }
+    Some(())
+}
+
+/// A poll that has begun. Dropped by a panic, it ends the task.
+#[must_use]
+struct Run<'a> {
+    task: &'a TaskRecord,
+    /// None where the begin was not recorded (rule 3).
+    began: Option<Began>,
+}
+
+#[derive(Clone, Copy)]
+struct Began {
+    record: &'static ThreadRecord,
+    interrupted: Interrupted,
+    /// Of the regions of what made way.
+    base: usize,
+}
+
+impl<'a> Run<'a> {
+    #[inline(always)]
+    fn begin(task: &'a TaskRecord) -> Self {
+        let began = match CORE.gate.is_on() {
+            true => this_thread().and_then(|record| Self::say_begin(record, task)),
+            false => None,
+        };
+        if began.is_none() {
+            let _ = task
+                .word
+                .unsaid(|doing| (doing != Doing::Dead).then_some(Doing::Running));
+        }
+        Self { task, began }
+    }
+
+    #[inline(always)]
+    fn say_begin(record: &'static ThreadRecord, task: &TaskRecord) -> Option<Began> {
+        loop {
+            let mut section = Section::begin_for(record, Need::Proc, BEGIN_EVENTS)?;
+            let name = section.name_if_due(task)?;
+            let tried = task.word.start(section.generation);
+            if tried == Tried::Later {
+                continue;
+            }
+            let interrupted = match section.owner.flow {
+                Flow::Runtime => Interrupted::RUNTIME,
+                _ => make_way(&mut section),
+            };
+            section.write_run(task, tried, name);
+            section.owner.flow = Flow::Task(NonNull::from(task));
+            section.slot.lift_limit();
+            // SAFETY: this thread polls the task.
+            let base = section.owner.regions.enter(unsafe { task.regions() });
+            return Some(Began {
+                record,
+                interrupted,
+                base,
+            });
+        }
+    }
+
+    /// The poll returned `Pending`.
+    #[inline(always)]
+    fn pause(self) {
+        let run = ManuallyDrop::new(self);
+        let said = run.began.and_then(|began| run.say_pause(began));
+        if said.is_none() {
+            run.unsaid(|doing| match doing {
+                Doing::RunningWoken => Some(Doing::Runnable),
+                _ => Some(Doing::Waiting),
+            });
+        }
+    }
+
+    #[inline(always)]
+    fn say_pause(&self, began: Began) -> Option<()> {
+        let mut section = Section::begin(began.record)?;
+        section.stay_outside();
+        let reason = section.name(AWAIT)?;
+        let stop_reason = section.name(YIELD)?;
+        if let Tried::Changed(change) = self.task.word.pause(section.generation) {
+            match change.was {
+                Doing::RunningWoken => section.write(EventKind::GoStop, [stop_reason, NO_STACK]),
+                _ => section.write(EventKind::GoBlock, [reason, NO_STACK]),
+            }
+        }
+        self.give_way(&mut section, began);
+        Some(())
+    }
+
+    /// The poll returned `Ready`.
+    #[inline(always)]
+    fn end(self) {
+        ManuallyDrop::new(self).end_with(None);
+    }
+
+    fn end_with(&self, label: Option<&'static str>) {
+        let said = self.began.and_then(|began| self.say_end(began, label));
+        if said.is_none() {
+            self.unsaid(|_| Some(Doing::Dead));
+        }
+        CORE.tasks.remove(self.task);
+    }
+
+    fn say_end(&self, began: Began, label: Option<&'static str>) -> Option<()> {
+        let mut section = Section::begin(began.record)?;
+        section.stay_outside();
+        if let Some(label) = label {
+            let label = section.name(label)?;
+            section.write(EventKind::GoLabel, [label]);
+        }
+        if section.more(1)
+            && let Tried::Changed(_) = self.task.word.end(section.generation)
+        {
+            section.write(EventKind::GoDestroy, []);
+        }
+        self.give_way(&mut section, began);
+        Some(())
+    }
+
+    /// Rule 1.
+    #[inline(always)]
+    fn give_way(&self, section: &mut Section, began: Began) {
+        // SAFETY: this thread polls the task.
+        let left = unsafe { self.task.regions() };
+        section.owner.regions.leave(began.base, left);
+        match began.interrupted.flow() {
+            Flow::Runtime => section.nothing_runs(),
+            _ => go_on(section, began.interrupted),
+        }
+    }
+
+    /// Rules 2 and 3.
+    #[cold]
+    fn unsaid(&self, next: impl Fn(Doing) -> Option<Doing>) {
+        let _ = self.task.word.unsaid(next);
+        if let Some(began) = self.began
+            && began.record.flag.is_clear()
+        {
+            // SAFETY: own thread, outside of a critical section; the reference ends here.
+            let owner = unsafe { began.record.owner() };
+            // SAFETY: this thread polls the task.
+            owner.regions.leave(began.base, unsafe { self.task.regions() });
+            owner.flow = began.interrupted.flow();
+        }
+    }
+}
+
+impl Drop for Run<'_> {
+    #[cold]
+    fn drop(&mut self) {
+        self.end_with(Some(PANICKED));
+    }
+}
+
+const AWAIT: &str = "await";
+const YIELD: &str = "yield";
+const PANICKED: &str = "panicked";
+const DROPPED: &str = "dropped";
+const INSIDE: &str = "polls a task";
+const RUNTIME: &str = "runtime";
+
+/// Rule 1.
+#[cold]
+fn make_way(section: &mut Section) -> Interrupted {
+    section.stay_outside();
+    if section.owner.flow == Flow::Own {
+        let reason = section.name(RUNTIME).unwrap_or_default();
+        section.block_own(reason, NO_STACK);
+        return Interrupted::RUNTIME;
+    }
+    let reason = section.name(INSIDE).unwrap_or_default();
+    section.interrupt(reason)
+}
+
+/// Rule 1.
+#[cold]
+fn go_on(section: &mut Section, interrupted: Interrupted) {
+    if section.more(4) {
+        section.resume(interrupted);
+        if section.owner.blocking > 0 {
+            section.begin_blocking(NO_STACK);
+        }
+    }
+}
+
+/// Rule 4: the task is dropped between polls, here.
+#[cold]
+fn drop_unfinished(task: &TaskRecord) {
+    let said = match CORE.gate.is_on() {
+        true => this_thread().and_then(|record| say_drop(record, task)),
+        false => None,
+    };
+    if said.is_none() {
+        let _ = task.word.unsaid(|_| Some(Doing::Dead));
+    }
+    CORE.tasks.remove(task);
+}
+
+fn say_drop(record: &'static ThreadRecord, task: &TaskRecord) -> Option<()> {
+    loop {
+        let mut section = Section::begin_for(record, Need::Proc, BEGIN_EVENTS)?;
+        if !section.more(BEGIN_EVENTS + 4) {
+            return None;
+        }
+        let name = section.name_if_due(task)?;
+        let label = section.name(DROPPED)?;
+        let reason = section.name(INSIDE)?;
+        match task.word.end(section.generation) {
+            Tried::Later => continue,
+            Tried::Changed(change) => {
+                let interrupted = section.interrupt(reason);
+                section.write_run(task, Tried::Changed(change), name);
+                section.write(EventKind::GoLabel, [label]);
+                section.write(EventKind::GoDestroy, []);
+                section.resume(interrupted);
+            }
+            Tried::Silent(_) | Tried::Unchanged(_) => {}
+        }
+        return Some(());
+    }
+}

@@ -1,0 +1,129 @@
+//! Threads of async runtimes: workers and blocking threads.
+//!
+//! Between tasks nothing runs on them in the trace: what their runtime does there is nobody's. A worker holds a processor slot for
+//! life, takes it up when it leaves its park and puts it down when it parks; a blocking thread holds one as long as a closure runs.
+
+use std::cell::Cell;
+
+use tachograph_wire::EventKind;
+
+use crate::core::{CORE, bound, this_thread};
+use crate::flow::NO_STACK;
+use crate::record::{Flow, ThreadRecord};
+use crate::section::{Need, Section};
+
+/// What a runtime's thread is for.
+#[derive(Clone, Copy, Debug)]
+pub struct Pool {
+    /// The runtime's number.
+    pub runtime: u64,
+    /// Which of the runtime's workers the calling thread is now, if any.
+    pub worker: fn() -> Option<usize>,
+}
+
+thread_local! {
+    /// Whose thread this is. For when it registers, which it does at its first event.
+    static POOL: Cell<Option<Pool>> = const { Cell::new(None) };
+}
+
+const PARK: &str = "park";
+
+/// The calling thread belongs to a runtime from now on, until its end.
+pub fn thread_started(pool: Pool) {
+    POOL.set(Some(pool));
+    if let Some(record) = bound()
+        && record.flag.is_clear()
+    {
+        join_pool(record);
+    }
+}
+
+/// Tells a record what its thread is for. On that thread, outside of a critical section.
+pub(crate) fn join_pool(record: &'static ThreadRecord) {
+    if let Some(pool) = POOL.get() {
+        // SAFETY: own thread, outside of a critical section; the reference ends here.
+        let owner = unsafe { record.owner() };
+        owner.pool = Some(pool);
+        if owner.flow == Flow::Own && owner.own.is_none() {
+            owner.flow = Flow::Runtime;
+        }
+    }
+}
+
+/// The calling thread, which drives a runtime, has nothing to do: it puts its processor slot down.
+pub fn thread_parks() {
+    if CORE.gate.is_on()
+        && let Some(record) = bound()
+    {
+        park(record);
+    }
+}
+
+fn park(record: &'static ThreadRecord) -> Option<()> {
+    let mut section = Section::begin_for(record, Need::Thread, 2)?;
+    if section.owner.proc.is_none() || section.record.shared.syscall.is_inside() {
+        return None;
+    }
+    let own = section.owner.flow == Flow::Own;
+    if own {
+        let reason = section.name(PARK)?;
+        section.block_own(reason, NO_STACK);
+    }
+    section.owner.own_parks = own;
+    if let Some(proc) = section.owner.proc
+        && section.owner.flow == Flow::Runtime
+    {
+        section.write(EventKind::ProcStop, []);
+        section.hold_proc(None);
+        section.owner.parked = Some((proc, CORE.run()));
+    }
+    Some(())
+}
+
+/// The calling thread has something to do again: it takes its processor slot up.
+pub fn thread_unparks() {
+    if CORE.gate.is_on()
+        && let Some(record) = this_thread()
+    {
+        unpark(record);
+    }
+}
+
+fn unpark(record: &'static ThreadRecord) -> Option<()> {
+    let mut section = Section::begin_for(record, Need::Proc, 4)?;
+    if section.owner.own_parks {
+        section.owner.own_parks = false;
+        section.run_own()?;
+        section.set_limit();
+    }
+    Some(())
+}
+
+/// The calling thread ends: a processor slot that it has put down is for others.
+pub(crate) fn leave_slot(record: &'static ThreadRecord) {
+    // SAFETY: own thread, outside of a critical section; the reference ends here.
+    if let Some((proc, run)) = unsafe { record.owner() }.parked.take() {
+        CORE.procs.give(proc, run);
+    }
+}
+
+/// The calling thread has run a closure, and waits for another one: its processor slot is for others.
+pub fn thread_rests() {
+    if CORE.gate.is_on()
+        && let Some(record) = bound()
+        && let Some((proc, run)) = rest(record)
+    {
+        CORE.procs.give(proc, run);
+    }
+}
+
+fn rest(record: &'static ThreadRecord) -> Option<(&'static crate::procs::Proc, u64)> {
+    let mut section = Section::begin_for(record, Need::Thread, 1)?;
+    if section.owner.flow != Flow::Runtime {
+        return None;
+    }
+    let proc = section.owner.proc?;
+    section.write(EventKind::ProcStop, []);
+    section.hold_proc(None);
+    Some((proc, CORE.run()))
+}
