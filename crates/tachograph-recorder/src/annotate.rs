@@ -17,6 +17,7 @@ use crate::fast;
 use crate::record::ThreadRecord;
 use crate::regions::{BACKGROUND, INHERITED, OpenRegion};
 use crate::section::Section;
+use crate::sync::Ordering;
 
 /// "Nothing was begun".
 const OFF: u64 = 0;
@@ -75,6 +76,46 @@ pub fn log(category: impl Into<Cow<'static, str>>, message: &str) {
 #[must_use]
 pub fn is_recording() -> bool {
     CORE.gate.is_on()
+}
+
+/// A region of the task that is being polled, over all its polls until its end, whatever threads they are on.
+#[must_use = "the region ends where its guard is dropped"]
+#[derive(Debug)]
+pub struct HeldRegion {
+    serial: u64,
+    /// The task it belongs to.
+    task: u64,
+}
+
+impl HeldRegion {
+    /// Begins a region in the task that runs on the calling thread.
+    pub fn begin(name: impl Into<Cow<'static, str>>) -> Self {
+        let region = std::mem::ManuallyDrop::new(region(name));
+        Self {
+            serial: region.serial,
+            task: current_task(),
+        }
+    }
+
+    /// Ends it. Elsewhere than in its task nothing happens: it then ends with the task.
+    pub fn end(&mut self) {
+        let serial = std::mem::replace(&mut self.serial, OFF);
+        if serial != OFF && self.task == current_task() {
+            end_region(serial);
+        }
+    }
+}
+
+impl Drop for HeldRegion {
+    fn drop(&mut self) {
+        self.end();
+    }
+}
+
+/// The number of the task that runs on the calling thread, 0 for none.
+fn current_task() -> u64 {
+    // Relaxed: the thread's own.
+    bound().map_or(0, |record| record.context.task.load(Ordering::Relaxed))
 }
 
 impl Task {

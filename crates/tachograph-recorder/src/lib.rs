@@ -100,10 +100,10 @@ mod tables;
 mod tasks;
 #[cfg(not(loom))]
 mod totals;
-#[cfg(not(loom))]
-mod wake;
 #[cfg(tachograph_sanitizer)]
 mod visible;
+#[cfg(not(loom))]
+mod wake;
 #[cfg(not(loom))]
 mod worker;
 #[cfg(not(loom))]
@@ -134,9 +134,12 @@ pub mod thread {
 /// For integrations of async runtimes: their tasks and their threads. Programs use those integrations.
 #[cfg(not(loom))]
 pub mod runtime {
-    pub use crate::poll::TaskHandle;
+    pub use crate::annotate::HeldRegion;
+    pub use crate::poll::{TaskHandle, runs_task};
     pub use crate::tasks::TaskName;
-    pub use crate::worker::{Pool, thread_parks, thread_rests, thread_started, thread_unparks};
+    pub use crate::worker::{
+        Pool, thread_parks, thread_rests, thread_returns, thread_started, thread_unparks,
+    };
 }
 
 /// The protocol's rooms, for the models in `tests/`.

@@ -6,9 +6,9 @@
 use tachograph_wire::{EventKind, ProcStatus, TaskStatus, ThreadId};
 
 use crate::core::CORE;
+use crate::notes::end_task;
 use crate::procs::Proc;
 use crate::status::Marks;
-use crate::notes::end_task;
 use crate::sync::Arc;
 use crate::tables::{Stream, Tables};
 use crate::task_word::{Said, Tried};

@@ -5,19 +5,20 @@
 //!
 //! # Rules (continuing `section` and `task_word`)
 //! 1. Whatever ran on the thread makes way before the task's GoStart, and runs again after the task's last event of the poll: a task
-//!    that polls another is stopped meanwhile; a thread's own flow is blocked until the thread has something to say for itself; between a
-//!    runtime's tasks nothing runs.
+//!    that polls another is stopped meanwhile, and so is whoever drops one; a thread's own flow that polls is blocked until the thread has
+//!    something to say for itself; between a runtime's tasks nothing runs.
 //! 2. What runs on the thread (`Owner::flow`) is kept up whether or not something is recorded, by whoever recorded the poll's begin.
 //! 3. A poll whose begin could not be recorded says nothing at its end either (`task_word` rule 6).
 //! 4. A task that ends without completing says why: a label before GoDestroy.
 
+use std::cell::Cell;
 use std::mem::ManuallyDrop;
 use std::ptr::NonNull;
 use std::task::{Context, Poll};
 
 use tachograph_wire::EventKind;
 
-use crate::core::{CORE, this_thread};
+use crate::core::{CORE, bound, this_thread};
 use crate::flow::{Interrupted, NO_STACK};
 use crate::record::{Flow, ThreadRecord};
 use crate::section::{Need, Section};
@@ -33,6 +34,22 @@ const BEGIN_EVENTS: usize = 6;
 /// A task of the trace, held by whoever polls or runs it. Dropping it ends the task.
 #[derive(Debug)]
 pub struct TaskHandle(Arc<TaskRecord>);
+
+thread_local! {
+    /// Polls on this thread whose begin was not recorded.
+    static UNRECORDED: Cell<u32> = const { Cell::new(0) };
+}
+
+/// Whether the calling thread is in some task's poll.
+#[must_use]
+pub fn runs_task() -> bool {
+    UNRECORDED.get() > 0 || bound().is_some_and(runs_recorded_task)
+}
+
+fn runs_recorded_task(record: &'static ThreadRecord) -> bool {
+    // SAFETY: own thread; the reference ends here.
+    record.flag.is_clear() && matches!(unsafe { record.owner() }.flow, Flow::Task(_))
+}
 
 impl TaskHandle {
     /// A new task, runnable, created by the caller with its stack. Known to later recordings, too, if nothing is recorded now.
@@ -74,7 +91,7 @@ impl TaskHandle {
     ) -> Poll<T> {
         self.0.outer.set(cx.waker());
         let waker = wake::borrowed(&self.0);
-        let run = Run::begin(&self.0);
+        let run = Run::begin(&self.0, Why::Poll);
         let polled = f(&mut Context::from_waker(&waker));
         match polled {
             Poll::Pending => run.pause(),
@@ -85,10 +102,22 @@ impl TaskHandle {
 
     /// Runs the task to its end on this thread: a closure.
     pub fn run<T>(self, f: impl FnOnce() -> T) -> T {
-        let run = Run::begin(&self.0);
+        let run = Run::begin(&self.0, Why::Poll);
         let result = f();
         run.end();
         result
+    }
+
+    /// The task ends unfinished: `f` drops what it consists of, as the last thing that it does.
+    #[cold]
+    pub fn drop_with(&self, f: impl FnOnce()) {
+        if self.0.word.doing() == Doing::Dead {
+            // Its last poll panicked.
+            return f();
+        }
+        let run = Run::begin(&self.0, Why::Drop);
+        f();
+        ManuallyDrop::new(run).end_with(Some(DROPPED));
     }
 
     /// The record, for a thread whose own flow this is to be.
@@ -103,7 +132,7 @@ impl Drop for TaskHandle {
     #[inline]
     fn drop(&mut self) {
         if self.0.word.doing() != Doing::Dead {
-            drop_unfinished(&self.0);
+            self.drop_with(|| {});
         }
     }
 }
@@ -127,6 +156,15 @@ struct Run<'a> {
     began: Option<Began>,
 }
 
+/// Why a task gets a thread.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Why {
+    /// To go on.
+    Poll,
+    /// To be dropped, by whoever runs there.
+    Drop,
+}
+
 #[derive(Clone, Copy)]
 struct Began {
     record: &'static ThreadRecord,
@@ -137,21 +175,22 @@ struct Began {
 
 impl<'a> Run<'a> {
     #[inline(always)]
-    fn begin(task: &'a TaskRecord) -> Self {
+    fn begin(task: &'a TaskRecord, why: Why) -> Self {
         let began = match CORE.gate.is_on() {
-            true => this_thread().and_then(|record| Self::say_begin(record, task)),
+            true => this_thread().and_then(|record| Self::say_begin(record, task, why)),
             false => None,
         };
         if began.is_none() {
             let _ = task
                 .word
                 .unsaid(|doing| (doing != Doing::Dead).then_some(Doing::Running));
+            UNRECORDED.set(UNRECORDED.get() + 1);
         }
         Self { task, began }
     }
 
     #[inline(always)]
-    fn say_begin(record: &'static ThreadRecord, task: &TaskRecord) -> Option<Began> {
+    fn say_begin(record: &'static ThreadRecord, task: &TaskRecord, why: Why) -> Option<Began> {
         loop {
             let mut section = Section::begin_for(record, Need::Proc, BEGIN_EVENTS)?;
             let name = section.name_if_due(task)?;
@@ -161,7 +200,7 @@ impl<'a> Run<'a> {
             }
             let interrupted = match section.owner.flow {
                 Flow::Runtime => Interrupted::RUNTIME,
-                _ => make_way(&mut section),
+                _ => make_way(&mut section, why),
             };
             section.write_run(task, tried, name);
             section.owner.flow = Flow::Task(NonNull::from(task));
@@ -251,13 +290,17 @@ impl<'a> Run<'a> {
     #[cold]
     fn unsaid(&self, next: impl Fn(Doing) -> Option<Doing>) {
         let _ = self.task.word.unsaid(next);
-        if let Some(began) = self.began
-            && began.record.flag.is_clear()
-        {
+        let Some(began) = self.began else {
+            UNRECORDED.set(UNRECORDED.get() - 1);
+            return;
+        };
+        if began.record.flag.is_clear() {
             // SAFETY: own thread, outside of a critical section; the reference ends here.
             let owner = unsafe { began.record.owner() };
             // SAFETY: this thread polls the task.
-            owner.regions.leave(began.base, unsafe { self.task.regions() });
+            owner
+                .regions
+                .leave(began.base, unsafe { self.task.regions() });
             owner.flow = began.interrupted.flow();
         }
     }
@@ -274,14 +317,14 @@ const AWAIT: &str = "await";
 const YIELD: &str = "yield";
 const PANICKED: &str = "panicked";
 const DROPPED: &str = "dropped";
-const INSIDE: &str = "polls a task";
-const RUNTIME: &str = "runtime";
+const INSIDE: &str = "task inside";
+const RUNTIME: &str = "block_on";
 
 /// Rule 1.
 #[cold]
-fn make_way(section: &mut Section) -> Interrupted {
+fn make_way(section: &mut Section, why: Why) -> Interrupted {
     section.stay_outside();
-    if section.owner.flow == Flow::Own {
+    if section.owner.flow == Flow::Own && why == Why::Poll {
         let reason = section.name(RUNTIME).unwrap_or_default();
         section.block_own(reason, NO_STACK);
         return Interrupted::RUNTIME;
@@ -298,42 +341,5 @@ fn go_on(section: &mut Section, interrupted: Interrupted) {
         if section.owner.blocking > 0 {
             section.begin_blocking(NO_STACK);
         }
-    }
-}
-
-/// Rule 4: the task is dropped between polls, here.
-#[cold]
-fn drop_unfinished(task: &TaskRecord) {
-    let said = match CORE.gate.is_on() {
-        true => this_thread().and_then(|record| say_drop(record, task)),
-        false => None,
-    };
-    if said.is_none() {
-        let _ = task.word.unsaid(|_| Some(Doing::Dead));
-    }
-    CORE.tasks.remove(task);
-}
-
-fn say_drop(record: &'static ThreadRecord, task: &TaskRecord) -> Option<()> {
-    loop {
-        let mut section = Section::begin_for(record, Need::Proc, BEGIN_EVENTS)?;
-        if !section.more(BEGIN_EVENTS + 4) {
-            return None;
-        }
-        let name = section.name_if_due(task)?;
-        let label = section.name(DROPPED)?;
-        let reason = section.name(INSIDE)?;
-        match task.word.end(section.generation) {
-            Tried::Later => continue,
-            Tried::Changed(change) => {
-                let interrupted = section.interrupt(reason);
-                section.write_run(task, Tried::Changed(change), name);
-                section.write(EventKind::GoLabel, [label]);
-                section.write(EventKind::GoDestroy, []);
-                section.resume(interrupted);
-            }
-            Tried::Silent(_) | Tried::Unchanged(_) => {}
-        }
-        return Some(());
     }
 }

@@ -390,8 +390,8 @@ impl TaskWord {
     #[inline(always)]
     pub fn claim(&self, generation: u64) -> Tried {
         self.update(generation, |parts| {
-            let due = parts.said() != Said::Nothing
-                && parts.generation() != generation & GENERATION_MASK;
+            let due =
+                parts.said() != Said::Nothing && parts.generation() != generation & GENERATION_MASK;
             match due {
                 true => Next::Say(parts.doing(), parts.said(), 0),
                 false => Next::Nothing,

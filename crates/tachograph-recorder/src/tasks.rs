@@ -136,7 +136,9 @@ impl Outer {
 
     #[cold]
     fn change(&self, waker: &Waker) {
-        let moved = self.moved.get_or_init(|| Box::new(Mutex::new(waker.clone())));
+        let moved = self
+            .moved
+            .get_or_init(|| Box::new(Mutex::new(waker.clone())));
         let mut moved = lock(moved);
         if !moved.will_wake(waker) {
             *moved = waker.clone();

@@ -107,6 +107,21 @@ pub(crate) fn leave_slot(record: &'static ThreadRecord) {
     }
 }
 
+/// The calling thread has come back from a runtime, which it drove with `block_on`: its own flow goes on.
+pub fn thread_returns() {
+    if CORE.gate.is_on()
+        && let Some(record) = bound()
+        && record.flag.is_clear()
+    {
+        // SAFETY: own thread, outside of a critical section; the reference ends here.
+        let owner = unsafe { record.owner() };
+        // A worker's own flow has nothing to say.
+        if owner.flow == Flow::Runtime && owner.pool.is_none() {
+            drop(Section::begin(record));
+        }
+    }
+}
+
 /// The calling thread has run a closure, and waits for another one: its processor slot is for others.
 pub fn thread_rests() {
     if CORE.gate.is_on()

@@ -1,0 +1,21 @@
+//! hyper spawns what it needs through an executor: ours traces it.
+
+use std::future::Future;
+use std::panic::Location;
+
+use crate::task::{TaskFuture, site};
+
+/// `hyper::rt::Executor` on the current Tokio runtime, traced as by [`crate::spawn`].
+#[derive(Clone, Copy, Debug, Default)]
+pub struct HyperExecutor;
+
+impl<F> hyper::rt::Executor<F> for HyperExecutor
+where
+    F: Future + Send + 'static,
+    F::Output: Send + 'static,
+{
+    fn execute(&self, future: F) {
+        let task = TaskFuture::new(future, site::<F>(Location::caller()));
+        drop(tokio::spawn(task));
+    }
+}
