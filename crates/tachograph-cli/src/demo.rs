@@ -1,13 +1,11 @@
-//! `tacho demo`: records a real program, this one, while it hashes and compresses the files of a directory.
+//! `tacho demo`: records a real program, this one, while it answers requests or works on files.
 //!
-//! Owns the arguments and the recording; `workload` is what is recorded, `hot` finds the functions that took the
-//! time, `view` says what came of it. What it says, it reads from the file that it has just written.
+//! Owns the arguments and the recording; the workloads are a crate of their own, `tachograph-demo`. `hot` finds the functions
+//! that took the time, `view` says what came of it. What it says of the trace, it reads from the file that it has just
+//! written.
 
-mod files;
 mod hot;
-mod queue;
 mod view;
-mod workload;
 
 use crate::outcome::Outcome;
 use crate::progress::Countdown;
@@ -17,18 +15,17 @@ use anyhow::Context;
 use std::fs::File;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
-use std::time::{Duration, Instant};
-use workload::{Crew, Work};
+use std::time::Duration;
+use tachograph_demo::DemoError;
+use tachograph_demo::files::{self, Work};
+use tachograph_demo::service::{self, ServiceReport};
 
 /// The project's own sources, on the machine where they were compiled.
 const OWN_SOURCES: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../..");
 /// Longer recordings than a day are a slip of the finger.
 const MOST_SECONDS: f64 = 86_400.0;
-/// How often we look whether time is up.
-const LOOK: Duration = Duration::from_millis(100);
 
-/// Records a workload: threads that hash and compress the files of a directory, with tasks, regions, logs and CPU
-/// samples.
+/// Records a workload of this program's own, with tasks, regions, logs and CPU samples.
 #[derive(clap::Args, Clone, Debug)]
 pub struct Args {
     /// Where the trace goes; a file that is there is overwritten.
@@ -37,7 +34,10 @@ pub struct Args {
     /// How long to record.
     #[arg(long, value_name = "N", default_value = "5", value_parser = seconds)]
     seconds: Duration,
-    /// Whose files to work on [default: the sources of this program, or else the current directory].
+    /// What to record.
+    #[arg(long, value_name = "NAME", default_value = "service")]
+    workload: Workload,
+    /// Whose files to work on, with `--workload files` [default: the sources of this program, or else the current directory].
     #[arg(long)]
     dir: Option<PathBuf>,
     /// CPU samples per second of CPU time.
@@ -45,13 +45,35 @@ pub struct Args {
     hz: u32,
 }
 
+#[derive(clap::ValueEnum, Clone, Copy, PartialEq, Eq, Debug)]
+enum Workload {
+    /// A service on axum, hyper and Tokio under the load of its own clients, over 127.0.0.1.
+    Service,
+    /// Threads that hash and compress the files of a directory.
+    Files,
+}
+
+/// A workload with all that it needs.
+enum Plan {
+    Service,
+    Files { dir: PathBuf },
+}
+
+/// What a workload has done.
+enum Done {
+    Service(ServiceReport),
+    Files(Work),
+}
+
 /// Runs the subcommand.
 pub fn run(args: Args) -> anyhow::Result<Outcome> {
-    let dir = args.dir.clone().unwrap_or_else(default_dir);
-    files::refuse_without_files(&dir)?;
-    let (work, summary) = record(&args, &dir)?;
+    let plan = Plan::new(&args)?;
+    let (done, summary) = record(&args, &plan)?;
     let mut out = io::BufWriter::new(Stdout::lock());
-    view::work(&work, args.seconds, &mut out)?;
+    match &done {
+        Done::Service(report) => view::service(report, &mut out)?,
+        Done::Files(work) => view::files(work, args.seconds, &mut out)?,
+    }
     // A pipe or a device can't be read a second time; the recorder's own account must do.
     if !args.out.is_file() {
         writeln!(out, "\n{summary}")?;
@@ -71,7 +93,32 @@ pub fn run(args: Args) -> anyhow::Result<Outcome> {
     }
 }
 
-fn record(args: &Args, dir: &Path) -> anyhow::Result<(Work, tachograph::Summary)> {
+impl Plan {
+    /// Refuses what can't work, before a file is overwritten for it.
+    fn new(args: &Args) -> anyhow::Result<Self> {
+        match (args.workload, &args.dir) {
+            (Workload::Service, None) => Ok(Self::Service),
+            (Workload::Service, Some(_)) => {
+                anyhow::bail!("the service works on no directory; --dir goes with --workload files")
+            }
+            (Workload::Files, dir) => {
+                let dir = dir.clone().unwrap_or_else(default_dir);
+                files::refuse_without_files(&dir).map_err(with_hint)?;
+                Ok(Self::Files { dir })
+            }
+        }
+    }
+
+    fn run(&self, time: Duration, progress: impl FnMut(Duration)) -> anyhow::Result<Done> {
+        match self {
+            Self::Service => service::run(time, progress).map(Done::Service),
+            Self::Files { dir } => files::run(dir, time, progress).map(Done::Files),
+        }
+        .map_err(with_hint)
+    }
+}
+
+fn record(args: &Args, plan: &Plan) -> anyhow::Result<(Done, tachograph::Summary)> {
     let name = args.out.display().to_string();
     let file = File::create(&args.out)
         .with_context(|| format!("can't write {name}; --out FILE puts the trace elsewhere"))?;
@@ -80,26 +127,21 @@ fn record(args: &Args, dir: &Path) -> anyhow::Result<(Work, tachograph::Summary)
         .start(file)
         .context("can't start recording")?;
     let countdown = Countdown::new(&format!("recording to {name}"), args.seconds);
-    let work = workload_for(args.seconds, dir, &countdown);
+    let done = plan.run(args.seconds, |elapsed| countdown.at(elapsed));
     drop(countdown);
     let stopped = recording.stop();
     let summary = stopped.with_context(|| format!("can't write {name}"))?;
-    Ok((work?, summary))
+    Ok((done?, summary))
 }
 
-/// Lets a crew work until time is up.
-fn workload_for(time: Duration, dir: &Path, countdown: &Countdown) -> anyhow::Result<Work> {
-    let started = Instant::now();
-    let crew = Crew::start(dir).context("can't start a thread")?;
-    loop {
-        let left = time.saturating_sub(started.elapsed());
-        if left.is_zero() {
-            break;
+/// Adds which argument helps, where one does.
+fn with_hint(error: DemoError) -> anyhow::Error {
+    match error {
+        DemoError::UnreadableDirectory { .. } | DemoError::NoFiles { .. } => {
+            anyhow::anyhow!("{error}; --dir names another directory")
         }
-        tachograph::blocking("time to pass", || std::thread::sleep(left.min(LOOK)));
-        countdown.at(started.elapsed());
+        _ => error.into(),
     }
-    Ok(crew.finish())
 }
 
 fn default_dir() -> PathBuf {

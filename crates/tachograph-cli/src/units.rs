@@ -2,6 +2,8 @@
 //!
 //! Called by all views. What is printed for machines never passes through here.
 
+use std::time::Duration;
+
 /// A count with a comma after each group of three digits.
 pub fn count(number: u64) -> String {
     let digits = number.to_string();
@@ -40,6 +42,17 @@ pub fn seconds(ns: i64) -> String {
     format!("{:.3}", ns as f64 / 1e9)
 }
 
+/// A span of time in the largest unit that leaves at least one whole one: us, ms or s.
+pub fn duration(span: Duration) -> String {
+    let us = span.as_micros();
+    // N.B. 999.95 ms would be printed as 1000.0.
+    match us {
+        0..1_000 => format!("{us} us"),
+        1_000..999_950 => format!("{:.1} ms", us as f64 / 1e3),
+        _ => format!("{:.1} s", us as f64 / 1e6),
+    }
+}
+
 /// A part of a whole in percent; nothing of nothing is 0.
 pub fn percent(part: u64, whole: u64) -> String {
     let share = if whole == 0 {
@@ -74,6 +87,18 @@ mod tests {
             ["0 B", "999 B", "1.0 kB", "65.5 kB", "1.0 MB", "1.2 GB"]
         );
         assert_eq!(bytes(u64::MAX), "18446744.1 TB");
+    }
+
+    #[test]
+    fn spans_use_the_largest_unit_with_a_whole_one() {
+        let shown = [0, 999, 1000, 20_149, 999_949, 999_950, 61_000_000]
+            .map(|us| duration(Duration::from_micros(us)));
+        assert_eq!(
+            shown,
+            [
+                "0 us", "999 us", "1.0 ms", "20.1 ms", "999.9 ms", "1.0 s", "61.0 s"
+            ]
+        );
     }
 
     #[test]

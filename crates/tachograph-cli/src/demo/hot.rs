@@ -15,6 +15,22 @@ use tachograph_wire::{
 /// The standard library's mark between the start of a thread and the program's own code.
 const THREAD_START: &str = "__rust_begin_short_backtrace";
 
+/// Crates that call others: their functions have the time of all that is called through them, a dozen for each call, and
+/// would be all that a list shows.
+const PLUMBING: [&str; 11] = [
+    "alloc",
+    "axum",
+    "axum_core",
+    "core",
+    "flate2",
+    "hyper",
+    "hyper_util",
+    "std",
+    "tachograph_recorder",
+    "tokio",
+    "tower",
+];
+
 /// Functions by the timer ticks that they took.
 #[derive(Clone, Default, Debug)]
 pub struct Hot {
@@ -30,7 +46,7 @@ pub struct Hot {
 pub struct Cost {
     /// While it was running itself.
     pub own: u64,
-    /// While it or what it called was running.
+    /// While it or what it called was running; not counted where it only passes calls on.
     pub with_callees: u64,
 }
 
@@ -62,7 +78,7 @@ impl Hot {
             .unwrap_or(stack.len());
         for (index, function) in stack.iter().enumerate().take(own) {
             // A function that calls itself has its time once.
-            if !stack[..index].contains(function) {
+            if !is_plumbing(function) && !stack[..index].contains(function) {
                 self.functions
                     .entry((*function).to_owned())
                     .or_default()
@@ -70,6 +86,27 @@ impl Hot {
             }
         }
     }
+}
+
+fn is_plumbing(function: &str) -> bool {
+    PLUMBING.contains(&crate_of(function))
+}
+
+/// The crate that a function is from, as far as its name says.
+fn crate_of(function: &str) -> &str {
+    // `<crate::Type as other::Trait>::call` belongs to the type, `<T as other::Trait>::call` to the trait.
+    let mut path = function;
+    if let Some((implementer, implemented)) = function.split_once(" as ")
+        && !implementer.contains("::")
+    {
+        path = implemented;
+    }
+    let first = path.split_once("::").map_or(path, |(first, _)| first);
+    // `<&mut crate`
+    first
+        .rsplit(['<', '&', '(', '[', ' '])
+        .next()
+        .unwrap_or(first)
 }
 
 /// Adds up the samples of a trace; one that breaks off gives what stands before.
@@ -171,6 +208,19 @@ mod tests {
     use super::*;
     use tachograph_wire::version::WRITTEN;
     use tachograph_wire::{BatchWriter, Frame, Generation, ProcId, Sample, TaskId, Ticks};
+
+    #[test]
+    fn functions_belong_to_the_crate_of_their_type() {
+        let crates = [
+            "app::work",
+            "<app::Job as core::future::future::Future>::poll",
+            "<F as axum::handler::Handler<M, S>>::call",
+            "<&mut tokio::Sleep as core::future::Future>::poll",
+            "writev",
+        ]
+        .map(crate_of);
+        assert_eq!(crates, ["app", "app", "axum", "tokio", "writev"]);
+    }
 
     fn batch(trace: &mut Vec<u8>, fill: impl Fn(&mut BatchWriter)) {
         let mut batch = BatchWriter::new(Generation(1), ThreadId::NONE, Ticks(1));

@@ -1,45 +1,23 @@
 //! What the demo says at its end.
 //!
-//! Owns the layout. Called by `demo`.
+//! Owns the layout of what the trace holds; `done` that of what the workload has done. Called by `demo`.
+
+mod done;
 
 use super::hot::{Cost, Hot};
-use super::workload::Work;
 use crate::stats::{Report, view};
 use crate::table::{Align, Table};
-use crate::units::{bytes, count, many, percent};
+use crate::units::{count, percent};
 use std::io::{self, Write};
 use std::path::Path;
-use std::time::Duration;
 use tachograph::Summary;
+
+pub use done::{files, service};
 
 /// Functions in each of the two lists.
 const FUNCTIONS: usize = 10;
 /// Characters of a function's name.
 const NAME_WIDTH: usize = 90;
-
-/// Says what the recorded program has done.
-pub fn work(work: &Work, time: Duration, out: &mut impl Write) -> io::Result<()> {
-    let files = many(work.files, "file", "files");
-    let rounds = many(work.rounds, "round", "rounds");
-    writeln!(
-        out,
-        "{} workers hashed and compressed {files} in {:.1} s: {} -> {}",
-        work.workers,
-        time.as_secs_f64(),
-        bytes(work.bytes),
-        bytes(work.compressed),
-    )?;
-    let different = count(work.different);
-    write!(
-        out,
-        "{rounds} through {}, {different} different",
-        work.dir.display()
-    )?;
-    if work.unreadable > 0 {
-        write!(out, ", {} unreadable", count(work.unreadable))?;
-    }
-    writeln!(out)
-}
 
 /// Says what is in the trace and how to open it.
 pub fn trace(

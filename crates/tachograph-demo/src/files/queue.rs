@@ -1,7 +1,7 @@
 //! A queue with room for so many.
 //!
 //! Owns the waiting: who finds it full or empty waits in a section that the trace shows as blocked. Called by the
-//! threads of `workload`.
+//! threads of `crew`.
 
 use std::collections::VecDeque;
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};

@@ -1,7 +1,8 @@
 //! Which files the workload works on.
 //!
-//! Owns the walk through a directory. Called by `workload` and, before anything is recorded, by `demo`.
+//! Owns the walk through a directory. Called by `crew` and, before anything is recorded, by who runs the workload.
 
+use crate::DemoError;
 use std::fs::{self, DirEntry};
 use std::path::{Path, PathBuf};
 
@@ -61,14 +62,17 @@ fn is_skipped(entry: &DirEntry) -> bool {
     name.as_encoded_bytes().starts_with(b".") || SKIPPED.iter().any(|skipped| name == *skipped)
 }
 
-/// Says what is wrong with a directory that gives no work.
-pub fn refuse_without_files(dir: &Path) -> anyhow::Result<()> {
-    let name = dir.display();
+/// Says what is wrong with a directory that gives no work, before anything is overwritten for it.
+///
+/// # Errors
+/// The directory can't be read, or there are no files in it.
+pub fn refuse_without_files(dir: &Path) -> Result<(), DemoError> {
+    let name = || dir.to_owned();
     if let Err(error) = fs::read_dir(dir) {
-        anyhow::bail!("can't read directory {name}: {error}; --dir names another");
+        return Err(DemoError::UnreadableDirectory { dir: name(), error });
     }
     if Files::below(dir).next().is_none() {
-        anyhow::bail!("no files in {name}; --dir names another directory");
+        return Err(DemoError::NoFiles { dir: name() });
     }
     Ok(())
 }
@@ -79,7 +83,7 @@ mod tests {
 
     #[test]
     fn finds_sources_but_no_traces_links_or_products() {
-        let dir = std::env::temp_dir().join(format!("tacho-files-{}", std::process::id()));
+        let dir = std::env::temp_dir().join(format!("tachograph-demo-{}", std::process::id()));
         for below in ["a/b", "target", ".git"] {
             fs::create_dir_all(dir.join(below)).unwrap();
             fs::write(dir.join(below).join("x.rs"), "x").unwrap();
@@ -87,9 +91,15 @@ mod tests {
         fs::write(dir.join("old.trace"), "x").unwrap();
         std::os::unix::fs::symlink(&dir, dir.join("a/loop")).unwrap();
         let found: Vec<PathBuf> = Files::below(&dir).collect();
-        let empty = refuse_without_files(&dir.join("a/b/x.rs"));
+        let missing = refuse_without_files(&dir.join(".git/none"));
+        fs::remove_file(dir.join("a/b/x.rs")).unwrap();
+        let without = refuse_without_files(&dir);
         fs::remove_dir_all(&dir).unwrap();
         assert_eq!(found, [dir.join("a/b/x.rs")]);
-        assert!(empty.unwrap_err().to_string().contains("--dir"));
+        assert!(matches!(
+            missing,
+            Err(DemoError::UnreadableDirectory { .. })
+        ));
+        assert!(matches!(without, Err(DemoError::NoFiles { .. })));
     }
 }

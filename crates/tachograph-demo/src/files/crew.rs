@@ -1,6 +1,6 @@
-//! The program that is recorded: a walker, workers and a collector around two bounded queues.
+//! A walker, workers and a collector around two bounded queues.
 //!
-//! Owns its threads. Called by `demo` while a recording is on.
+//! Owns its threads. Called by `files`.
 //!
 //! ```text
 //! walker --jobs--> worker, worker, .. --finished--> collector
@@ -10,8 +10,8 @@
 //! Each file is a task that travels with it and ends at the collector. Each step is a region of that task, compression
 //! a task of its own below it.
 
-use super::files::Files;
 use super::queue::Queue;
+use super::walk::Files;
 use flate2::Compression;
 use flate2::write::DeflateEncoder;
 use sha2::{Digest, Sha256};
