@@ -121,7 +121,7 @@ pub fn lives(trace: &[u8]) -> BTreeMap<u64, Life> {
                     (TaskState::Running, TaskState::Syscall) => What::Syscall,
                     (TaskState::Syscall, TaskState::NotExist)
                     | (TaskState::Running, TaskState::NotExist) => What::End,
-                    (TaskState::Syscall, _) => What::Return,
+                    (TaskState::Syscall, TaskState::Running | TaskState::Runnable) => What::Return,
                     _ => continue,
                 };
                 life.steps
