@@ -12,7 +12,7 @@ use std::ptr::NonNull;
 use crate::gate::WriteFlag;
 use crate::names::NameCache;
 use crate::procs::Proc;
-use crate::regions::{BACKGROUND, INHERITED, OpenRegion, OpenRegions};
+use crate::regions::{BACKGROUND, INHERITED, OpenRegion, OpenRegions, SCOPE};
 use crate::sample::state::SampleState;
 use crate::slot::{Slot, Stamp};
 use crate::sync::{Arc, AtomicBool, AtomicU64, Mutex, Ordering};
@@ -251,10 +251,10 @@ impl Owner {
         }
     }
 
-    /// Whether the region's begin stands in this run: generations only ever rise, over all recordings.
+    /// Whether the region's begin stands in this run's trace: generations only ever rise, over all recordings.
     #[inline(always)]
     pub(crate) fn is_of_this_run(&self, region: &OpenRegion) -> bool {
-        region.generation >= self.since
+        region.generation >= self.since && region.name_id != SCOPE
     }
 
     /// The task that runs on the thread, if that is one that something has been recorded of.
