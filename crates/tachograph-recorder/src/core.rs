@@ -16,6 +16,7 @@ use crate::record::ThreadRecord;
 use crate::registry::Registry;
 use crate::sample::Sampler;
 use crate::slot::{IdSource, Outlet};
+use crate::stack::EventWalk;
 use crate::sync::{AtomicU64, Ordering};
 use crate::tasks::Tasks;
 
@@ -37,6 +38,7 @@ pub(crate) struct Core {
     pub(crate) registry: Registry,
     pub(crate) tasks: Tasks,
     pub(crate) sampler: Sampler,
+    pub(crate) event_walk: EventWalk,
     next_task: AtomicU64,
     next_user_task: AtomicU64,
     /// Events dropped because their thread had run its last destructors, or because memory ran out.
@@ -56,6 +58,7 @@ pub(crate) static CORE: Core = Core {
     registry: Registry::new(),
     tasks: Tasks::new(),
     sampler: Sampler::new(),
+    event_walk: EventWalk::new(),
     next_task: AtomicU64::new(1),
     next_user_task: AtomicU64::new(1),
     events_lost: AtomicU64::new(0),

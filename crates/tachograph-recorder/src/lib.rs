@@ -18,6 +18,8 @@
 
 mod barrier;
 mod claim;
+#[cfg(not(loom))]
+mod classify;
 mod gate;
 mod status;
 mod sync;
@@ -120,6 +122,7 @@ pub use crate::{
     sample::timer::SampleSource,
     sample::walker::UnwinderKind,
     session::{MAX_SAMPLE_HZ, Recorder, Recording, SampleTimer, StopHandle, Symbols},
+    stack::AwaitStacks,
     summary::{SampleSummary, Summary},
 };
 #[cfg(not(loom))]

@@ -16,10 +16,13 @@ use std::mem::ManuallyDrop;
 use std::ptr::NonNull;
 use std::task::{Context, Poll};
 
+use tachograph_unwind::Registers;
 use tachograph_wire::EventKind;
 
+use crate::classify::{AWAIT, DROPPED};
 use crate::core::{CORE, bound, this_thread};
 use crate::flow::{Interrupted, NO_STACK};
+use crate::package::StackKind;
 use crate::record::{Flow, ThreadRecord};
 use crate::section::{Need, Section};
 use crate::stack::EventStack;
@@ -49,6 +52,16 @@ pub fn runs_task() -> bool {
 fn runs_recorded_task(record: &'static ThreadRecord) -> bool {
     // SAFETY: own thread; the reference ends here.
     record.flag.is_clear() && matches!(unsafe { record.owner() }.flow, Flow::Task(_))
+}
+
+impl Why {
+    #[inline(always)]
+    fn stack_pointer(self) -> u64 {
+        match self {
+            Self::Poll(stack_pointer) => stack_pointer,
+            Self::Drop => u64::MAX,
+        }
+    }
 }
 
 impl TaskHandle {
@@ -91,7 +104,7 @@ impl TaskHandle {
     ) -> Poll<T> {
         self.0.outer.set(cx.waker());
         let waker = wake::borrowed(&self.0);
-        let run = Run::begin(&self.0, Why::Poll);
+        let run = Run::begin(&self.0, Why::Poll(Registers::capture().sp));
         let polled = f(&mut Context::from_waker(&waker));
         match polled {
             Poll::Pending => run.pause(),
@@ -102,7 +115,7 @@ impl TaskHandle {
 
     /// Runs the task to its end on this thread: a closure.
     pub fn run<T>(self, f: impl FnOnce() -> T) -> T {
-        let run = Run::begin(&self.0, Why::Poll);
+        let run = Run::begin(&self.0, Why::Poll(Registers::capture().sp));
         let result = f();
         run.end();
         result
@@ -117,7 +130,7 @@ impl TaskHandle {
         }
         let run = Run::begin(&self.0, Why::Drop);
         f();
-        ManuallyDrop::new(run).end_with(Some(DROPPED));
+        ManuallyDrop::new(run).end_with(End::Dropped);
     }
 
     /// The record, for a thread whose own flow this is to be.
@@ -140,7 +153,7 @@ impl Drop for TaskHandle {
 fn say_creation(record: &'static ThreadRecord, task: &TaskRecord, creator: &[u64]) -> Option<()> {
     let mut section = Section::begin_for(record, Need::Proc, 1)?;
     let name = section.task_name(task)?;
-    let stack = section.stack(0, creator)?;
+    let (stack, _) = section.telling_stack(StackKind::Spawn, creator)?;
     // `Unchanged` where the engine was faster: a run has just begun.
     if let Tried::Changed(_) = task.word.create(section.generation) {
         section.write(EventKind::GoCreate, [task.id, name, stack]);
@@ -159,10 +172,18 @@ struct Run<'a> {
 /// Why a task gets a thread.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Why {
-    /// To go on.
-    Poll,
+    /// To go on; the stack pointer of whoever polls.
+    Poll(u64),
     /// To be dropped, by whoever runs there.
     Drop,
+}
+
+/// How a task ends.
+#[derive(Clone, Copy)]
+enum End {
+    Done,
+    Panicked,
+    Dropped,
 }
 
 #[derive(Clone, Copy)]
@@ -171,6 +192,8 @@ struct Began {
     interrupted: Interrupted,
     /// Of the regions of what made way.
     base: usize,
+    /// The poll that the thread was in.
+    outer_poll: u64,
 }
 
 impl<'a> Run<'a> {
@@ -207,10 +230,12 @@ impl<'a> Run<'a> {
             section.slot.lift_limit();
             // SAFETY: this thread polls the task.
             let base = section.owner.regions.enter(unsafe { task.regions() });
+            let outer_poll = section.owner.awaits.begin(why.stack_pointer());
             return Some(Began {
                 record,
                 interrupted,
                 base,
+                outer_poll,
             });
         }
     }
@@ -232,12 +257,17 @@ impl<'a> Run<'a> {
     fn say_pause(&self, began: Began) -> Option<()> {
         let mut section = Section::begin(began.record)?;
         section.stay_outside();
-        let reason = section.name(AWAIT)?;
-        let stop_reason = section.name(YIELD)?;
+        // First what may fail.
+        let (stack, word) = section.await_stack()?;
+        let wait = match word {
+            0 => section.name(AWAIT)?,
+            word => word,
+        };
+        let yielded = section.name(YIELD)?;
         if let Tried::Changed(change) = self.task.word.pause(section.generation) {
             match change.was {
-                Doing::RunningWoken => section.write(EventKind::GoStop, [stop_reason, NO_STACK]),
-                _ => section.write(EventKind::GoBlock, [reason, NO_STACK]),
+                Doing::RunningWoken => section.write(EventKind::GoStop, [yielded, stack]),
+                _ => section.write(EventKind::GoBlock, [wait, stack]),
             }
         }
         self.give_way(&mut section, began);
@@ -247,22 +277,33 @@ impl<'a> Run<'a> {
     /// The poll returned `Ready`.
     #[inline(always)]
     fn end(self) {
-        ManuallyDrop::new(self).end_with(None);
+        ManuallyDrop::new(self).end_with(End::Done);
     }
 
-    fn end_with(&self, label: Option<&'static str>) {
-        let said = self.began.and_then(|began| self.say_end(began, label));
+    fn end_with(&self, end: End) {
+        let said = self.began.and_then(|began| self.say_end(began, end));
         if said.is_none() {
             self.unsaid(|_| Some(Doing::Dead));
         }
         CORE.tasks.remove(self.task);
     }
 
-    fn say_end(&self, began: Began, label: Option<&'static str>) -> Option<()> {
+    fn say_end(&self, began: Began, end: End) -> Option<()> {
+        let stack = match end {
+            End::Dropped => EventStack::capture_wake(began.record),
+            End::Done | End::Panicked => EventStack::none(),
+        };
         let mut section = Section::begin(began.record)?;
         section.stay_outside();
-        if let Some(label) = label {
-            let label = section.name(label)?;
+        let label = match end {
+            End::Done => 0,
+            End::Panicked => section.name(PANICKED)?,
+            End::Dropped => match section.telling_stack(StackKind::End, stack.pcs())? {
+                (_, 0) => section.name(DROPPED)?,
+                (_, word) => word,
+            },
+        };
+        if label != 0 {
             section.write(EventKind::GoLabel, [label]);
         }
         if section.more(1)
@@ -280,6 +321,7 @@ impl<'a> Run<'a> {
         // SAFETY: this thread polls the task.
         let left = unsafe { self.task.regions() };
         section.owner.regions.leave(began.base, left);
+        section.owner.awaits.begin(began.outer_poll);
         match began.interrupted.flow() {
             Flow::Runtime => section.nothing_runs(),
             _ => go_on(section, began.interrupted),
@@ -301,6 +343,7 @@ impl<'a> Run<'a> {
             owner
                 .regions
                 .leave(began.base, unsafe { self.task.regions() });
+            owner.awaits.begin(began.outer_poll);
             owner.flow = began.interrupted.flow();
         }
     }
@@ -309,14 +352,12 @@ impl<'a> Run<'a> {
 impl Drop for Run<'_> {
     #[cold]
     fn drop(&mut self) {
-        self.end_with(Some(PANICKED));
+        self.end_with(End::Panicked);
     }
 }
 
-const AWAIT: &str = "await";
 const YIELD: &str = "yield";
 const PANICKED: &str = "panicked";
-const DROPPED: &str = "dropped";
 const INSIDE: &str = "task inside";
 const RUNTIME: &str = "block_on";
 
@@ -324,7 +365,7 @@ const RUNTIME: &str = "block_on";
 #[cold]
 fn make_way(section: &mut Section, why: Why) -> Interrupted {
     section.stay_outside();
-    if section.owner.flow == Flow::Own && why == Why::Poll {
+    if section.owner.flow == Flow::Own && why != Why::Drop {
         let reason = section.name(RUNTIME).unwrap_or_default();
         section.block_own(reason, NO_STACK);
         return Interrupted::RUNTIME;

@@ -15,6 +15,7 @@ use crate::procs::Proc;
 use crate::regions::{BACKGROUND, INHERITED, OpenRegion, OpenRegions, SCOPE};
 use crate::sample::state::SampleState;
 use crate::slot::{Slot, Stamp};
+use crate::stack::{Awaits, EventCache};
 use crate::sync::{Arc, AtomicBool, AtomicU64, Mutex, Ordering};
 use crate::syscall::Syscall;
 use crate::tasks::TaskRecord;
@@ -35,6 +36,7 @@ pub(crate) struct ThreadRecord {
     slots: [UnsafeCell<Slot>; 2],
     pub(crate) shared: Shared,
     pub(crate) sample: SampleState,
+    pub(crate) event_cache: EventCache,
 }
 
 // SAFETY: `owner` and `slots` are accessed by one party at a time (module text; `gate` rules 1, 3 and 4); the rest is atomics
@@ -72,6 +74,8 @@ pub(crate) struct Owner {
     pub(crate) own: Option<Arc<TaskRecord>>,
     /// What a runtime's thread is for.
     pub(crate) pool: Option<Pool>,
+    /// Where the poll in progress has parked.
+    pub(crate) awaits: Awaits,
     pub(crate) names: NameCache,
     pub(crate) regions: OpenRegions,
     /// Depth of open blocking sections.
@@ -99,6 +103,8 @@ pub(crate) struct Shared {
     /// Events that the thread itself handed over at its exit, by generation parity.
     pub(crate) events_at_exit: [AtomicU64; 2],
     pub(crate) reentrant: AtomicU64,
+    /// Stacks of awaits and wakes that the thread could not afford.
+    pub(crate) stacks_left_out: AtomicU64,
     pub(crate) cpu: Cpu,
 }
 
@@ -153,6 +159,7 @@ impl ThreadRecord {
                 name: Mutex::new(String::new()),
                 events_at_exit: [AtomicU64::new(0), AtomicU64::new(0)],
                 reentrant: AtomicU64::new(0),
+                stacks_left_out: AtomicU64::new(0),
                 cpu: Cpu {
                     base: AtomicU64::new(0),
                     last: AtomicU64::new(0),
@@ -160,6 +167,7 @@ impl ThreadRecord {
                 },
             },
             sample: SampleState::new(),
+            event_cache: EventCache::new(),
         }
     }
 
@@ -232,6 +240,7 @@ impl Owner {
             flow: Flow::Own,
             own: None,
             pool: None,
+            awaits: Awaits::new(),
             names: NameCache::new(),
             regions: OpenRegions::new(),
             blocking: 0,

@@ -19,6 +19,7 @@ use tachograph_wire::{EventKind, ProcStatus};
 
 use crate::core::{CORE, aside};
 use crate::gate::Entry;
+use crate::package::StackKind;
 use crate::procs::Proc;
 use crate::record::{Flow, NO_PROC, Owner, ThreadRecord};
 use crate::slot::{MAX_EVENT_BYTES, MAX_SEQUENCE_BYTES, Slot};
@@ -221,11 +222,40 @@ impl Section {
 
     /// Adds a stack whose leaf is a frame with only a name (a string id, 0 for none); `None` when there is no memory.
     pub(crate) fn stack(&mut self, leaf: u64, pcs: &[u64]) -> Option<u64> {
-        let id = self.slot.add_stack(CORE.outlet(self.record), leaf, pcs);
-        if id.is_none() {
+        let outlet = CORE.outlet(self.record);
+        let ids = self.slot.add_stack(outlet, StackKind::Plain, leaf, pcs);
+        self.mute_without(ids).map(|(id, _)| id)
+    }
+
+    /// Adds a stack that the writer is to look into; its id, and the id of the word that it will find. No stack for no addresses.
+    #[inline(always)]
+    pub(crate) fn telling_stack(&mut self, kind: StackKind, pcs: &[u64]) -> Option<(u64, u64)> {
+        if pcs.is_empty() {
+            return Some((0, 0));
+        }
+        let outlet = CORE.outlet(self.record);
+        let ids = self.slot.add_stack(outlet, kind, 0, pcs);
+        self.mute_without(ids)
+    }
+
+    /// Where the poll in progress has parked: as `telling_stack`.
+    #[inline(always)]
+    pub(crate) fn await_stack(&mut self) -> Option<(u64, u64)> {
+        let pcs = self.owner.awaits.stacks();
+        if pcs.is_empty() {
+            return Some((0, 0));
+        }
+        let outlet = CORE.outlet(self.record);
+        let ids = self.slot.add_stack(outlet, StackKind::Await, 0, pcs);
+        self.mute_without(ids)
+    }
+
+    #[inline(always)]
+    fn mute_without<T>(&mut self, ids: Option<T>) -> Option<T> {
+        if ids.is_none() {
             self.mute();
         }
-        id
+        ids
     }
 
     /// Rule 5.
