@@ -150,19 +150,69 @@ impl Task {
         }
     }
 
-    /// What the trace in progress knows the task by: a task of an earlier recording is the background there.
     #[inline]
     fn current_id(&self) -> u64 {
-        match self.recording == CORE.recording() {
-            true => self.id,
-            false => BACKGROUND,
-        }
+        self.handle().current_id()
     }
 
     /// The task's number in the trace, 0 when nothing was recorded at its creation.
     #[must_use]
     pub fn id(&self) -> u64 {
         self.id
+    }
+
+    /// What the task's regions and logs can be recorded with where the task itself is out of reach.
+    #[inline]
+    #[must_use]
+    pub fn handle(&self) -> TaskHandle {
+        TaskHandle {
+            id: self.id,
+            recording: self.recording,
+        }
+    }
+}
+
+/// A task without the duty to end it: for integrations that keep a [`Task`] in one place and record its regions in others.
+///
+/// Outliving the task or its recording does no harm: what is recorded with the handle of an ended task stands behind the task's end,
+/// and in a later recording it belongs to no task.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct TaskHandle {
+    id: u64,
+    recording: u64,
+}
+
+impl TaskHandle {
+    /// No task.
+    pub const BACKGROUND: Self = Self {
+        id: BACKGROUND,
+        recording: 0,
+    };
+
+    /// Begins a region of the task on the calling thread. Costs what [`region`] does.
+    #[inline]
+    pub fn region(self, name: impl Into<Cow<'static, str>>) -> Region {
+        if !CORE.gate.is_on() {
+            return Region::OFF;
+        }
+        begin_region(self.current_id(), name.into())
+    }
+
+    /// Logs a message of the task. Costs what [`log`] does.
+    #[inline]
+    pub fn log(self, category: impl Into<Cow<'static, str>>, message: &str) {
+        if CORE.gate.is_on() {
+            write_log(self.current_id(), &category.into(), message);
+        }
+    }
+
+    /// What the trace in progress knows the task by: a task of an earlier recording is the background there.
+    #[inline]
+    fn current_id(self) -> u64 {
+        match self.recording == CORE.recording() {
+            true => self.id,
+            false => BACKGROUND,
+        }
     }
 }
 

@@ -111,7 +111,7 @@ mod writer;
 
 #[cfg(not(loom))]
 pub use crate::{
-    annotate::{Region, Task, is_recording, log, region, task},
+    annotate::{Region, Task, TaskHandle, is_recording, log, region, task},
     barrier::FenceKind,
     blocking::blocking,
     clock::ClockKind,
