@@ -83,6 +83,8 @@ mod resolve;
 #[cfg(not(loom))]
 mod sample;
 #[cfg(not(loom))]
+mod scope;
+#[cfg(not(loom))]
 mod section;
 #[cfg(not(loom))]
 mod session;
@@ -113,7 +115,7 @@ mod writer;
 
 #[cfg(not(loom))]
 pub use crate::{
-    annotate::{InTask, Region, Task, is_recording, log, region, task},
+    annotate::{Region, Task, TaskHandle, is_recording, log, region, task},
     barrier::FenceKind,
     blocking::blocking,
     clock::ClockKind,
@@ -121,6 +123,7 @@ pub use crate::{
     sample::counters::Tally,
     sample::timer::SampleSource,
     sample::walker::UnwinderKind,
+    scope::InTask,
     session::{MAX_SAMPLE_HZ, Recorder, Recording, SampleTimer, StopHandle, Symbols},
     stack::AwaitStacks,
     summary::{SampleSummary, Summary},
@@ -137,8 +140,8 @@ pub mod thread {
 /// For integrations of async runtimes: their tasks and their threads. Programs use those integrations.
 #[cfg(not(loom))]
 pub mod runtime {
-    pub use crate::annotate::HeldRegion;
-    pub use crate::poll::{TaskHandle, runs_task};
+    pub use crate::poll::{TracedTask, runs_task};
+    pub use crate::scope::HeldRegion;
     pub use crate::tasks::TaskName;
     pub use crate::worker::{
         Pool, thread_parks, thread_rests, thread_returns, thread_started, thread_unparks,

@@ -1,6 +1,6 @@
 //! A task's polls: it begins to run on this thread, and waits, yields or ends there.
 //!
-//! Called by integrations of async runtimes through `TaskHandle`, by `spawn` for threads. The hot path besides regions: a poll is two
+//! Called by integrations of async runtimes through `TracedTask`, by `spawn` for threads. The hot path besides regions: a poll is two
 //! critical sections of one event each.
 //!
 //! # Rules (continuing `section` and `task_word`)
@@ -36,7 +36,7 @@ const BEGIN_EVENTS: usize = 6;
 
 /// A task of the trace, held by whoever polls or runs it. Dropping it ends the task.
 #[derive(Debug)]
-pub struct TaskHandle(Arc<TaskRecord>);
+pub struct TracedTask(Arc<TaskRecord>);
 
 thread_local! {
     /// Polls on this thread whose begin was not recorded.
@@ -64,7 +64,7 @@ impl Why {
     }
 }
 
-impl TaskHandle {
+impl TracedTask {
     /// A new task, runnable, created by the caller with its stack. Known to later recordings, too, if nothing is recorded now.
     ///
     /// Costs an allocation and a place in a list; while recording one stack walk and 30 ns more.
@@ -141,7 +141,7 @@ impl TaskHandle {
     }
 }
 
-impl Drop for TaskHandle {
+impl Drop for TracedTask {
     #[inline]
     fn drop(&mut self) {
         if self.0.word.doing() != Doing::Dead {

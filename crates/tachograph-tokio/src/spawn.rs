@@ -3,7 +3,7 @@
 use std::future::Future;
 use std::panic::Location;
 
-use tachograph_recorder::runtime::{TaskHandle, TaskName, thread_rests, thread_returns};
+use tachograph_recorder::runtime::{TaskName, TracedTask, thread_rests, thread_returns};
 use tokio::runtime::Runtime;
 use tokio::task::JoinHandle;
 
@@ -57,7 +57,7 @@ where
     F: FnOnce() -> T + Send + 'static,
     T: Send + 'static,
 {
-    let task = TaskHandle::spawn(name);
+    let task = TracedTask::spawn(name);
     move || {
         let _rest = Rest;
         task.run(f)

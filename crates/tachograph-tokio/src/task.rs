@@ -8,7 +8,7 @@ use std::pin::Pin;
 use std::task::{Context, Poll};
 
 use pin_project_lite::pin_project;
-use tachograph_recorder::runtime::{TaskHandle, TaskName};
+use tachograph_recorder::runtime::{TaskName, TracedTask};
 
 use crate::named;
 
@@ -19,7 +19,7 @@ pin_project! {
     pub(crate) struct TaskFuture<F> {
         #[pin]
         future: Option<F>,
-        task: TaskHandle,
+        task: TracedTask,
     }
 
     impl<F> PinnedDrop for TaskFuture<F> {
@@ -44,7 +44,7 @@ impl<F> TaskFuture<F> {
     #[inline(always)]
     pub(crate) fn of(future: Option<F>, name: TaskName) -> Self {
         Self {
-            task: TaskHandle::spawn(name),
+            task: TracedTask::spawn(name),
             future,
         }
     }

@@ -6,7 +6,7 @@ use std::pin::Pin;
 use std::task::{Context, Poll};
 
 use pin_project_lite::pin_project;
-use tachograph_recorder::runtime::{HeldRegion, TaskHandle, runs_task};
+use tachograph_recorder::runtime::{HeldRegion, TracedTask, runs_task};
 use tokio::task::JoinHandle;
 
 use crate::named;
@@ -67,7 +67,7 @@ const _: () = assert!(std::mem::offset_of!(Traced<std::future::Ready<()>>, head)
 enum State {
     New,
     /// A task of its own.
-    Task(TaskHandle),
+    Task(TracedTask),
     /// A region of a task.
     Part(HeldRegion),
     /// All of a task, which has its name.
@@ -132,7 +132,7 @@ impl<F: Future> Future for Traced<F> {
             let name = std::mem::take(&mut head.name);
             head.state = match runs_task() {
                 true => State::Part(HeldRegion::begin(name)),
-                false => State::Task(TaskHandle::spawn(given(name))),
+                false => State::Task(TracedTask::spawn(given(name))),
             };
         }
         match &mut head.state {

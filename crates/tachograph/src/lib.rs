@@ -39,9 +39,9 @@
 #![forbid(unsafe_code)]
 
 pub use tachograph_recorder::{
-    Cause, ClockKind, FenceKind, InTask, MAX_SAMPLE_HZ, Recorder, Recording, Region, SampleSource,
-    SampleSummary, SampleTimer, StartError, StopError, StopHandle, Summary, Symbols, Tally, Task,
-    UnwinderKind, blocking, is_recording, log, region, task, thread,
+    AwaitStacks, Cause, ClockKind, FenceKind, InTask, MAX_SAMPLE_HZ, Recorder, Recording, Region,
+    SampleSource, SampleSummary, SampleTimer, StartError, StopError, StopHandle, Summary, Symbols,
+    Tally, Task, TaskHandle, UnwinderKind, blocking, is_recording, log, region, task, thread,
 };
 
 #[cfg(feature = "tokio")]
@@ -55,4 +55,10 @@ pub mod tokio {
     pub use tachograph_tokio::{
         HandleExt, Instrument, JoinSetExt, LocalSetExt, Traced, block_on, instrument,
     };
+}
+
+/// Spans and events of `tracing` in the trace. Feature `tracing`.
+#[cfg(feature = "tracing")]
+pub mod tracing {
+    pub use tachograph_tracing::*;
 }
