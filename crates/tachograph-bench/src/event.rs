@@ -82,20 +82,22 @@ pub fn recorder() -> Recorder {
 
 /// Whether what was measured was recording at all.
 #[derive(Debug, Default)]
-struct Kept {
+pub struct Kept {
     events: u64,
     lost: u64,
     gaps: u64,
 }
 
 impl Kept {
-    fn add(&mut self, summary: &tachograph::Summary) {
+    /// Adds a recording.
+    pub fn add(&mut self, summary: &tachograph::Summary) {
         self.events += summary.events;
         self.lost += summary.events_lost;
         self.gaps += summary.gaps;
     }
 
-    fn print(&self) {
+    /// Prints the counts, with a warning where they are not whole.
+    pub fn print(&self) {
         println!(
             "recorded {} events, {} lost, {} gaps{}",
             self.events,

@@ -15,6 +15,7 @@ mod soak;
 mod sys;
 mod table;
 mod threads;
+mod tracing;
 
 use std::process::ExitCode;
 
@@ -26,6 +27,7 @@ usage: tachograph-bench COMMAND [OPTION VALUE]..
   event   [--rounds N]     cost of one event: ours, the reference loop, dial9 (feature `peers`), Go (on the PATH)
   sample  [--rounds N]     handler time of one CPU sample beyond signal delivery; pprof-rs (feature `peers`)
   threads [--rounds N]     events per second and CPU time per event from 1 to 16 threads
+  tracing [--rounds N]     a span of `tracing` with our layer, beside the registry; tracing-chrome (feature `peers`)
   soak    [--seconds N]    memory at full event rate; fails when it grows
   read    [--rounds N] [--parsed FILE] FILE..
                            reading traces: ours, Go (on the PATH); --parsed: their texts of all events, once
@@ -52,6 +54,7 @@ fn run() -> Result<(), Failure> {
         "event" => event::run(&args),
         "sample" => sample::run(&args),
         "threads" => threads::run(&args),
+        "tracing" => tracing::run(&args),
         "soak" => soak::run(&args),
         "help" | "--help" | "-h" => {
             println!("{USAGE}");

@@ -166,6 +166,42 @@ fn each_annotation_is_there_once() {
     }
 }
 
+/// What integrations keep of a task: it may outlive the task, and its recording.
+#[test]
+fn a_handle_records_for_its_task_and_in_later_recordings_for_none() {
+    let _turn = turn();
+    let running = Running::start("handles", Recorder::new()).expect("nothing runs");
+    let job = tachograph_recorder::task("job");
+    let handle = job.handle();
+    drop(handle.region("before its end"));
+    handle.log("job", "before its end");
+    drop(job);
+    drop(handle.region("after its end"));
+    drop(tachograph_recorder::TaskHandle::BACKGROUND.region("of nobody"));
+    let wanted = [
+        "TaskBegin job < ",
+        "RegionBegin job: before its end",
+        "RegionEnd job: before its end",
+        "Log job: job=before its end",
+        "TaskEnd job",
+        "RegionBegin job: after its end",
+        "RegionEnd job: after its end",
+        "RegionBegin : of nobody",
+        "RegionEnd : of nobody",
+    ];
+    assert_eq!(said(&running.stop().verify()), wanted);
+
+    let running = Running::start("handles, later", Recorder::new()).expect("nothing runs");
+    drop(handle.region("later"));
+    handle.log("later", "too");
+    let wanted = [
+        "RegionBegin : later",
+        "RegionEnd : later",
+        "Log : later=too",
+    ];
+    assert_eq!(said(&running.stop().verify()), wanted);
+}
+
 /// Texts of all lengths arrive, cut to 1024 bytes between characters; the empty one, too.
 #[test]
 fn long_texts_are_cut_between_characters() {

@@ -16,11 +16,11 @@ use crate::core::{CORE, aside, bound, this_thread};
 use crate::fast;
 use crate::record::ThreadRecord;
 use crate::regions::{BACKGROUND, INHERITED, OpenRegion};
+use crate::scope::InTask;
 use crate::section::Section;
-use crate::sync::Ordering;
 
 /// "Nothing was begun".
-const OFF: u64 = 0;
+pub(crate) const OFF: u64 = 0;
 
 /// A stretch of one thread's time, from its creation to its drop.
 ///
@@ -30,7 +30,7 @@ const OFF: u64 = 0;
 #[must_use = "the region ends where its guard is dropped"]
 #[derive(Debug)]
 pub struct Region {
-    serial: u64,
+    pub(crate) serial: u64,
     _not_send: PhantomData<*const ()>,
 }
 
@@ -78,46 +78,6 @@ pub fn is_recording() -> bool {
     CORE.gate.is_on()
 }
 
-/// A region of the task that is being polled, over all its polls until its end, whatever threads they are on.
-#[must_use = "the region ends where its guard is dropped"]
-#[derive(Debug)]
-pub struct HeldRegion {
-    serial: u64,
-    /// The task it belongs to.
-    task: u64,
-}
-
-impl HeldRegion {
-    /// Begins a region in the task that runs on the calling thread.
-    pub fn begin(name: impl Into<Cow<'static, str>>) -> Self {
-        let region = std::mem::ManuallyDrop::new(region(name));
-        Self {
-            serial: region.serial,
-            task: current_task(),
-        }
-    }
-
-    /// Ends it. Elsewhere than in its task nothing happens: it then ends with the task.
-    pub fn end(&mut self) {
-        let serial = std::mem::replace(&mut self.serial, OFF);
-        if serial != OFF && self.task == current_task() {
-            end_region(serial);
-        }
-    }
-}
-
-impl Drop for HeldRegion {
-    fn drop(&mut self) {
-        self.end();
-    }
-}
-
-/// The number of the task that runs on the calling thread, 0 for none.
-fn current_task() -> u64 {
-    // Relaxed: the thread's own.
-    bound().map_or(0, |record| record.context.task.load(Ordering::Relaxed))
-}
-
 impl Task {
     const OFF: Self = Self {
         id: OFF,
@@ -150,19 +110,77 @@ impl Task {
         }
     }
 
-    /// What the trace in progress knows the task by: a task of an earlier recording is the background there.
+    /// Has `future` be a part of this task, over all its awaits and whatever threads it is polled on: regions, logs and child tasks
+    /// in it that name no task are of this one.
+    ///
+    /// Costs about 10 ns a poll while recording.
+    pub fn run<F>(&self, future: F) -> InTask<F> {
+        InTask::new(self.handle(), future)
+    }
+
     #[inline]
     fn current_id(&self) -> u64 {
-        match self.recording == CORE.recording() {
-            true => self.id,
-            false => BACKGROUND,
-        }
+        self.handle().current_id()
     }
 
     /// The task's number in the trace, 0 when nothing was recorded at its creation.
     #[must_use]
     pub fn id(&self) -> u64 {
         self.id
+    }
+
+    /// What the task's regions and logs can be recorded with where the task itself is out of reach.
+    #[inline]
+    #[must_use]
+    pub fn handle(&self) -> TaskHandle {
+        TaskHandle {
+            id: self.id,
+            recording: self.recording,
+        }
+    }
+}
+
+/// A task without the duty to end it: for integrations that keep a [`Task`] in one place and record its regions in others.
+///
+/// Outliving the task or its recording does no harm: what is recorded with the handle of an ended task stands behind the task's end,
+/// and in a later recording it belongs to no task.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct TaskHandle {
+    id: u64,
+    recording: u64,
+}
+
+impl TaskHandle {
+    /// No task.
+    pub const BACKGROUND: Self = Self {
+        id: BACKGROUND,
+        recording: 0,
+    };
+
+    /// Begins a region of the task on the calling thread. Costs what [`region`] does.
+    #[inline]
+    pub fn region(self, name: impl Into<Cow<'static, str>>) -> Region {
+        if !CORE.gate.is_on() {
+            return Region::OFF;
+        }
+        begin_region(self.current_id(), name.into())
+    }
+
+    /// Logs a message of the task. Costs what [`log`] does.
+    #[inline]
+    pub fn log(self, category: impl Into<Cow<'static, str>>, message: &str) {
+        if CORE.gate.is_on() {
+            write_log(self.current_id(), &category.into(), message);
+        }
+    }
+
+    /// What the trace in progress knows the task by: a task of an earlier recording is the background there.
+    #[inline]
+    pub(crate) fn current_id(self) -> u64 {
+        match self.recording == CORE.recording() {
+            true => self.id,
+            false => BACKGROUND,
+        }
     }
 }
 
@@ -255,7 +273,7 @@ fn begin_owned_region(task: u64, name: String) -> Region {
 
 /// Keeps the list of open regions from growing inside a critical section.
 #[inline(always)]
-fn make_room(record: &'static ThreadRecord) {
+pub(crate) fn make_room(record: &'static ThreadRecord) {
     if record.flag.is_clear() {
         // SAFETY: own thread, outside of a critical section.
         let regions = unsafe { &mut record.owner().regions };
@@ -283,7 +301,7 @@ fn open_region(section: &mut Section, task: u64, name: Cow<'static, str>, name_i
 }
 
 #[inline(never)]
-fn end_region(serial: u64) {
+pub(crate) fn end_region(serial: u64) {
     let Some(record) = bound() else { return };
     if fast::end_region(record, serial).is_none() {
         end_any_region(record, serial);

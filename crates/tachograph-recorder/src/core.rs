@@ -16,8 +16,10 @@ use crate::record::ThreadRecord;
 use crate::registry::Registry;
 use crate::sample::Sampler;
 use crate::slot::{IdSource, Outlet};
+use crate::stack::EventWalk;
 use crate::sync::{AtomicU64, Ordering};
 use crate::tasks::Tasks;
+use crate::worker::Places;
 
 /// Everything that outlives a recording.
 #[derive(Debug)]
@@ -36,7 +38,9 @@ pub(crate) struct Core {
     pub(crate) procs: Procs,
     pub(crate) registry: Registry,
     pub(crate) tasks: Tasks,
+    pub(crate) places: Places,
     pub(crate) sampler: Sampler,
+    pub(crate) event_walk: EventWalk,
     next_task: AtomicU64,
     next_user_task: AtomicU64,
     /// Events dropped because their thread had run its last destructors, or because memory ran out.
@@ -55,7 +59,9 @@ pub(crate) static CORE: Core = Core {
     procs: Procs::new(),
     registry: Registry::new(),
     tasks: Tasks::new(),
+    places: Places::new(),
     sampler: Sampler::new(),
+    event_walk: EventWalk::new(),
     next_task: AtomicU64::new(1),
     next_user_task: AtomicU64::new(1),
     events_lost: AtomicU64::new(0),

@@ -18,6 +18,8 @@
 
 mod barrier;
 mod claim;
+#[cfg(not(loom))]
+mod classify;
 mod gate;
 mod status;
 mod sync;
@@ -46,6 +48,8 @@ mod buffer;
 mod clock;
 #[cfg(not(loom))]
 mod core;
+#[cfg(not(loom))]
+mod coverage;
 #[cfg(not(loom))]
 mod engine;
 #[cfg(not(loom))]
@@ -81,6 +85,8 @@ mod resolve;
 #[cfg(not(loom))]
 mod sample;
 #[cfg(not(loom))]
+mod scope;
+#[cfg(not(loom))]
 mod section;
 #[cfg(not(loom))]
 mod session;
@@ -111,7 +117,7 @@ mod writer;
 
 #[cfg(not(loom))]
 pub use crate::{
-    annotate::{Region, Task, is_recording, log, region, task},
+    annotate::{Region, Task, TaskHandle, is_recording, log, region, task},
     barrier::FenceKind,
     blocking::blocking,
     clock::ClockKind,
@@ -119,8 +125,10 @@ pub use crate::{
     sample::counters::Tally,
     sample::timer::SampleSource,
     sample::walker::UnwinderKind,
+    scope::InTask,
     session::{MAX_SAMPLE_HZ, Recorder, Recording, SampleTimer, StopHandle, Symbols},
-    summary::{SampleSummary, Summary},
+    stack::AwaitStacks,
+    summary::{RuntimeSummary, SampleSummary, Summary},
 };
 #[cfg(not(loom))]
 pub use tachograph_wire::metadata::Cause;
@@ -134,8 +142,8 @@ pub mod thread {
 /// For integrations of async runtimes: their tasks and their threads. Programs use those integrations.
 #[cfg(not(loom))]
 pub mod runtime {
-    pub use crate::annotate::HeldRegion;
-    pub use crate::poll::{TaskHandle, runs_task};
+    pub use crate::poll::{TracedTask, runs_task};
+    pub use crate::scope::HeldRegion;
     pub use crate::tasks::TaskName;
     pub use crate::worker::{
         Pool, thread_parks, thread_rests, thread_returns, thread_started, thread_unparks,

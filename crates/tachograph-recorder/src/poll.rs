@@ -1,6 +1,6 @@
 //! A task's polls: it begins to run on this thread, and waits, yields or ends there.
 //!
-//! Called by integrations of async runtimes through `TaskHandle`, by `spawn` for threads. The hot path besides regions: a poll is two
+//! Called by integrations of async runtimes through `TracedTask`, by `spawn` for threads. The hot path besides regions: a poll is two
 //! critical sections of one event each.
 //!
 //! # Rules (continuing `section` and `task_word`)
@@ -16,24 +16,27 @@ use std::mem::ManuallyDrop;
 use std::ptr::NonNull;
 use std::task::{Context, Poll};
 
+use tachograph_unwind::Registers;
 use tachograph_wire::EventKind;
 
+use crate::classify::{AWAIT, DROPPED};
 use crate::core::{CORE, bound, this_thread};
 use crate::flow::{Interrupted, NO_STACK};
+use crate::package::StackKind;
 use crate::record::{Flow, ThreadRecord};
 use crate::section::{Need, Section};
 use crate::stack::EventStack;
 use crate::sync::Arc;
 use crate::task_word::{Doing, Tried};
 use crate::tasks::{TaskName, TaskRecord};
-use crate::wake;
+use crate::{wake, worker};
 
 /// Events of the longest way into a poll: what ran makes way, the task is stated, unblocked, started.
 const BEGIN_EVENTS: usize = 6;
 
 /// A task of the trace, held by whoever polls or runs it. Dropping it ends the task.
 #[derive(Debug)]
-pub struct TaskHandle(Arc<TaskRecord>);
+pub struct TracedTask(Arc<TaskRecord>);
 
 thread_local! {
     /// Polls on this thread whose begin was not recorded.
@@ -51,7 +54,17 @@ fn runs_recorded_task(record: &'static ThreadRecord) -> bool {
     record.flag.is_clear() && matches!(unsafe { record.owner() }.flow, Flow::Task(_))
 }
 
-impl TaskHandle {
+impl Why {
+    #[inline(always)]
+    fn stack_pointer(self) -> u64 {
+        match self {
+            Self::Poll(stack_pointer) => stack_pointer,
+            Self::Drop => u64::MAX,
+        }
+    }
+}
+
+impl TracedTask {
     /// A new task, runnable, created by the caller with its stack. Known to later recordings, too, if nothing is recorded now.
     ///
     /// Costs an allocation and a place in a list; while recording one stack walk and 30 ns more.
@@ -91,7 +104,7 @@ impl TaskHandle {
     ) -> Poll<T> {
         self.0.outer.set(cx.waker());
         let waker = wake::borrowed(&self.0);
-        let run = Run::begin(&self.0, Why::Poll);
+        let run = Run::begin(&self.0, Why::Poll(Registers::capture().sp));
         let polled = f(&mut Context::from_waker(&waker));
         match polled {
             Poll::Pending => run.pause(),
@@ -102,7 +115,7 @@ impl TaskHandle {
 
     /// Runs the task to its end on this thread: a closure.
     pub fn run<T>(self, f: impl FnOnce() -> T) -> T {
-        let run = Run::begin(&self.0, Why::Poll);
+        let run = Run::begin(&self.0, Why::Poll(Registers::capture().sp));
         let result = f();
         run.end();
         result
@@ -117,7 +130,7 @@ impl TaskHandle {
         }
         let run = Run::begin(&self.0, Why::Drop);
         f();
-        ManuallyDrop::new(run).end_with(Some(DROPPED));
+        ManuallyDrop::new(run).end_with(End::Dropped);
     }
 
     /// The record, for a thread whose own flow this is to be.
@@ -128,7 +141,7 @@ impl TaskHandle {
     }
 }
 
-impl Drop for TaskHandle {
+impl Drop for TracedTask {
     #[inline]
     fn drop(&mut self) {
         if self.0.word.doing() != Doing::Dead {
@@ -140,7 +153,7 @@ impl Drop for TaskHandle {
 fn say_creation(record: &'static ThreadRecord, task: &TaskRecord, creator: &[u64]) -> Option<()> {
     let mut section = Section::begin_for(record, Need::Proc, 1)?;
     let name = section.task_name(task)?;
-    let stack = section.stack(0, creator)?;
+    let (stack, _) = section.telling_stack(StackKind::Spawn, creator)?;
     // `Unchanged` where the engine was faster: a run has just begun.
     if let Tried::Changed(_) = task.word.create(section.generation) {
         section.write(EventKind::GoCreate, [task.id, name, stack]);
@@ -159,10 +172,18 @@ struct Run<'a> {
 /// Why a task gets a thread.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Why {
-    /// To go on.
-    Poll,
+    /// To go on; the stack pointer of whoever polls.
+    Poll(u64),
     /// To be dropped, by whoever runs there.
     Drop,
+}
+
+/// How a task ends.
+#[derive(Clone, Copy)]
+enum End {
+    Done,
+    Panicked,
+    Dropped,
 }
 
 #[derive(Clone, Copy)]
@@ -171,6 +192,8 @@ struct Began {
     interrupted: Interrupted,
     /// Of the regions of what made way.
     base: usize,
+    /// The poll that the thread was in.
+    outer_poll: u64,
 }
 
 impl<'a> Run<'a> {
@@ -207,10 +230,15 @@ impl<'a> Run<'a> {
             section.slot.lift_limit();
             // SAFETY: this thread polls the task.
             let base = section.owner.regions.enter(unsafe { task.regions() });
+            if interrupted.flow() == Flow::Runtime {
+                record.shared.coverage.poll_begins(section.now);
+            }
+            let outer_poll = section.owner.awaits.begin(why.stack_pointer());
             return Some(Began {
                 record,
                 interrupted,
                 base,
+                outer_poll,
             });
         }
     }
@@ -220,6 +248,7 @@ impl<'a> Run<'a> {
     fn pause(self) {
         let run = ManuallyDrop::new(self);
         let said = run.began.and_then(|began| run.say_pause(began));
+        run.leave_place();
         if said.is_none() {
             run.unsaid(|doing| match doing {
                 Doing::RunningWoken => Some(Doing::Runnable),
@@ -232,12 +261,17 @@ impl<'a> Run<'a> {
     fn say_pause(&self, began: Began) -> Option<()> {
         let mut section = Section::begin(began.record)?;
         section.stay_outside();
-        let reason = section.name(AWAIT)?;
-        let stop_reason = section.name(YIELD)?;
+        // First what may fail.
+        let (stack, word) = section.await_stack()?;
+        let wait = match word {
+            0 => section.name(AWAIT)?,
+            word => word,
+        };
+        let yielded = section.name(YIELD)?;
         if let Tried::Changed(change) = self.task.word.pause(section.generation) {
             match change.was {
-                Doing::RunningWoken => section.write(EventKind::GoStop, [stop_reason, NO_STACK]),
-                _ => section.write(EventKind::GoBlock, [reason, NO_STACK]),
+                Doing::RunningWoken => section.write(EventKind::GoStop, [yielded, stack]),
+                _ => section.write(EventKind::GoBlock, [wait, stack]),
             }
         }
         self.give_way(&mut section, began);
@@ -247,22 +281,34 @@ impl<'a> Run<'a> {
     /// The poll returned `Ready`.
     #[inline(always)]
     fn end(self) {
-        ManuallyDrop::new(self).end_with(None);
+        ManuallyDrop::new(self).end_with(End::Done);
     }
 
-    fn end_with(&self, label: Option<&'static str>) {
-        let said = self.began.and_then(|began| self.say_end(began, label));
+    fn end_with(&self, end: End) {
+        let said = self.began.and_then(|began| self.say_end(began, end));
+        self.leave_place();
         if said.is_none() {
             self.unsaid(|_| Some(Doing::Dead));
         }
         CORE.tasks.remove(self.task);
     }
 
-    fn say_end(&self, began: Began, label: Option<&'static str>) -> Option<()> {
+    fn say_end(&self, began: Began, end: End) -> Option<()> {
+        let stack = match end {
+            End::Dropped => EventStack::capture_wake(began.record),
+            End::Done | End::Panicked => EventStack::none(),
+        };
         let mut section = Section::begin(began.record)?;
         section.stay_outside();
-        if let Some(label) = label {
-            let label = section.name(label)?;
+        let label = match end {
+            End::Done => 0,
+            End::Panicked => section.name(PANICKED)?,
+            End::Dropped => match section.telling_stack(StackKind::End, stack.pcs())? {
+                (_, 0) => section.name(DROPPED)?,
+                (_, word) => word,
+            },
+        };
+        if label != 0 {
             section.write(EventKind::GoLabel, [label]);
         }
         if section.more(1)
@@ -280,9 +326,25 @@ impl<'a> Run<'a> {
         // SAFETY: this thread polls the task.
         let left = unsafe { self.task.regions() };
         section.owner.regions.leave(began.base, left);
+        section.owner.awaits.begin(began.outer_poll);
         match began.interrupted.flow() {
-            Flow::Runtime => section.nothing_runs(),
+            Flow::Runtime => {
+                section.record.shared.coverage.poll_ends(section.now);
+                section.nothing_runs();
+            }
             _ => go_on(section, began.interrupted),
+        }
+    }
+
+    /// A thread that has lost its place as a worker has no use for a slot behind the poll.
+    #[inline(always)]
+    fn leave_place(&self) {
+        if let Some(began) = &self.began {
+            // SAFETY: own thread, outside of a critical section; the reference ends here.
+            let lost = unsafe { began.record.owner() }.lost_slot;
+            if lost {
+                worker::leave_place(began.record);
+            }
         }
     }
 
@@ -301,6 +363,7 @@ impl<'a> Run<'a> {
             owner
                 .regions
                 .leave(began.base, unsafe { self.task.regions() });
+            owner.awaits.begin(began.outer_poll);
             owner.flow = began.interrupted.flow();
         }
     }
@@ -309,14 +372,12 @@ impl<'a> Run<'a> {
 impl Drop for Run<'_> {
     #[cold]
     fn drop(&mut self) {
-        self.end_with(Some(PANICKED));
+        self.end_with(End::Panicked);
     }
 }
 
-const AWAIT: &str = "await";
 const YIELD: &str = "yield";
 const PANICKED: &str = "panicked";
-const DROPPED: &str = "dropped";
 const INSIDE: &str = "task inside";
 const RUNTIME: &str = "block_on";
 
@@ -324,7 +385,7 @@ const RUNTIME: &str = "block_on";
 #[cold]
 fn make_way(section: &mut Section, why: Why) -> Interrupted {
     section.stay_outside();
-    if section.owner.flow == Flow::Own && why == Why::Poll {
+    if section.owner.flow == Flow::Own && why != Why::Drop {
         let reason = section.name(RUNTIME).unwrap_or_default();
         section.block_own(reason, NO_STACK);
         return Interrupted::RUNTIME;

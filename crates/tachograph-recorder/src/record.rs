@@ -9,19 +9,23 @@
 use std::cell::UnsafeCell;
 use std::ptr::NonNull;
 
+use crate::coverage::Coverage;
 use crate::gate::WriteFlag;
 use crate::names::NameCache;
 use crate::procs::Proc;
-use crate::regions::{BACKGROUND, INHERITED, OpenRegion, OpenRegions};
+use crate::regions::{BACKGROUND, INHERITED, OpenRegion, OpenRegions, SCOPE};
 use crate::sample::state::SampleState;
 use crate::slot::{Slot, Stamp};
-use crate::sync::{Arc, AtomicBool, AtomicU64, Mutex, Ordering};
+use crate::stack::{Awaits, EventCache};
+use crate::sync::{Arc, AtomicBool, AtomicU64, Mutex, Ordering, lock};
 use crate::syscall::Syscall;
 use crate::tasks::TaskRecord;
 use crate::worker::Pool;
 
 /// "No processor slot" in `Context::proc` and on the wire.
 pub(crate) const NO_PROC: u64 = u64::MAX;
+/// "No worker" in `Shared::worker`.
+pub(crate) const NO_WORKER: u64 = u64::MAX;
 /// "No task" in `Context::task` and in samples on the wire.
 pub(crate) const NO_TASK: u64 = 0;
 
@@ -35,6 +39,7 @@ pub(crate) struct ThreadRecord {
     slots: [UnsafeCell<Slot>; 2],
     pub(crate) shared: Shared,
     pub(crate) sample: SampleState,
+    pub(crate) event_cache: EventCache,
 }
 
 // SAFETY: `owner` and `slots` are accessed by one party at a time (module text; `gate` rules 1, 3 and 4); the rest is atomics
@@ -72,6 +77,10 @@ pub(crate) struct Owner {
     pub(crate) own: Option<Arc<TaskRecord>>,
     /// What a runtime's thread is for.
     pub(crate) pool: Option<Pool>,
+    /// The thread's slot was taken in a blocking section: another thread may have its place as a worker.
+    pub(crate) lost_slot: bool,
+    /// Where the poll in progress has parked.
+    pub(crate) awaits: Awaits,
     pub(crate) names: NameCache,
     pub(crate) regions: OpenRegions,
     /// Depth of open blocking sections.
@@ -99,7 +108,21 @@ pub(crate) struct Shared {
     /// Events that the thread itself handed over at its exit, by generation parity.
     pub(crate) events_at_exit: [AtomicU64; 2],
     pub(crate) reentrant: AtomicU64,
+    /// Stacks of awaits and wakes that the thread could not afford.
+    pub(crate) stacks_left_out: AtomicU64,
     pub(crate) cpu: Cpu,
+    pub(crate) coverage: Coverage,
+    /// The slot that the thread held last as a runtime's, and which worker it was; `NO_PROC` and `NO_WORKER` for none.
+    pub(crate) runtime_proc: AtomicU64,
+    pub(crate) worker: AtomicU64,
+    pub(crate) pool: Mutex<Option<Pool>>,
+}
+
+impl Shared {
+    /// Whose thread it is.
+    pub(crate) fn pool(&self) -> Option<Pool> {
+        *lock(&self.pool)
+    }
 }
 
 /// What runs on a thread.
@@ -153,13 +176,19 @@ impl ThreadRecord {
                 name: Mutex::new(String::new()),
                 events_at_exit: [AtomicU64::new(0), AtomicU64::new(0)],
                 reentrant: AtomicU64::new(0),
+                stacks_left_out: AtomicU64::new(0),
                 cpu: Cpu {
                     base: AtomicU64::new(0),
                     last: AtomicU64::new(0),
                     weight: AtomicU64::new(0),
                 },
+                coverage: Coverage::new(),
+                runtime_proc: AtomicU64::new(NO_PROC),
+                worker: AtomicU64::new(NO_WORKER),
+                pool: Mutex::new(None),
             },
             sample: SampleState::new(),
+            event_cache: EventCache::new(),
         }
     }
 
@@ -208,6 +237,10 @@ impl ThreadRecord {
         shared.registered.store(false, Ordering::Relaxed);
         shared.exited.store(false, Ordering::Relaxed);
         shared.cpu.clear();
+        shared.coverage.clear();
+        shared.runtime_proc.store(NO_PROC, Ordering::Relaxed);
+        shared.worker.store(NO_WORKER, Ordering::Relaxed);
+        *lock(&shared.pool) = None;
         self.leave_run();
         self.sample.retire();
     }
@@ -232,6 +265,8 @@ impl Owner {
             flow: Flow::Own,
             own: None,
             pool: None,
+            lost_slot: false,
+            awaits: Awaits::new(),
             names: NameCache::new(),
             regions: OpenRegions::new(),
             blocking: 0,
@@ -251,10 +286,10 @@ impl Owner {
         }
     }
 
-    /// Whether the region's begin stands in this run: generations only ever rise, over all recordings.
+    /// Whether the region's begin stands in this run's trace: generations only ever rise, over all recordings.
     #[inline(always)]
     pub(crate) fn is_of_this_run(&self, region: &OpenRegion) -> bool {
-        region.generation >= self.since
+        region.generation >= self.since && region.name_id != SCOPE
     }
 
     /// The task that runs on the thread, if that is one that something has been recorded of.

@@ -13,6 +13,9 @@ pub(crate) const BACKGROUND: u64 = 0;
 /// "The user task of the region around".
 pub(crate) const INHERITED: u64 = u64::MAX;
 
+/// The name of a region that the trace does not show: a scope, which only says whose is what is inside of it.
+pub(crate) const SCOPE: u64 = u64::MAX;
+
 /// One open region.
 #[derive(Debug)]
 pub(crate) struct OpenRegion {

@@ -27,6 +27,7 @@ use crate::sample::timer::{Plan, SampleSource};
 use crate::sample::walker::Tables;
 use crate::sample::{self, handler};
 use crate::setup::Setup;
+use crate::stack::AwaitStacks;
 use crate::summary::Summary;
 use crate::sync::Ordering;
 use crate::totals::Totals;
@@ -96,6 +97,7 @@ pub struct Recorder {
     symbol_memory: u64,
     memory_limit: usize,
     sample_ring_bytes: Option<usize>,
+    await_stacks: AwaitStacks,
 }
 
 impl Default for Recorder {
@@ -115,6 +117,7 @@ impl Recorder {
             symbol_memory: Options::default().lines_budget_bytes,
             memory_limit: DEFAULT_MEMORY_LIMIT,
             sample_ring_bytes: None,
+            await_stacks: AwaitStacks::Auto,
         }
     }
 
@@ -153,6 +156,12 @@ impl Recorder {
     /// written; the gap is counted and stands in the trace.
     pub fn memory_limit(mut self, bytes: usize) -> Self {
         self.memory_limit = bytes;
+        self
+    }
+
+    /// Whether async tasks say where they wait, and who wakes them from where; `Auto` unless said.
+    pub fn await_stacks(mut self, stacks: AwaitStacks) -> Self {
+        self.await_stacks = stacks;
         self
     }
 
@@ -217,6 +226,8 @@ impl Recorder {
         let tick_hz = sample::kernel_tick_hz();
         let tables = Box::new(Tables::build());
         let unwinder = tables.kind;
+        CORE.event_walk
+            .choose(self.await_stacks, tables.frame_pointers);
         // Nobody reads the tables of the recording before: the gate is closed.
         drop(CORE.sampler.tables.replace(tables));
         CORE.sampler.reset_counts();

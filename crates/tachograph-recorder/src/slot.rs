@@ -11,7 +11,7 @@
 use tachograph_wire::{EventKind, limits};
 
 use crate::buffer::{Cursor, SHORT, put_byte, put_short_varint, put_varint};
-use crate::package::RawStack;
+use crate::package::{RawStack, StackKind};
 use crate::queue::{Chunk, Queue};
 use crate::sync::{AtomicU64, Ordering};
 
@@ -22,6 +22,8 @@ pub(crate) const MAX_EVENT_BYTES: usize = 1 + 10 * (1 + limits::MAX_EVENT_ARGS);
 pub(crate) const MAX_SEQUENCE_BYTES: usize = 12 * MAX_EVENT_BYTES;
 
 const ID_BLOCK: u64 = 64;
+/// Words of a raw stack before its addresses: id, leaf, kind, word, length.
+const STACK_HEADER: usize = 5;
 
 /// A thread's clock: the time of its last event.
 #[derive(Clone, Copy, Debug, Default)]
@@ -280,18 +282,27 @@ impl Slot {
         Some(id)
     }
 
-    /// The id of a stack: an optional name as its leaf, then `pcs`. `None` when there is no memory.
+    /// The id of a stack: an optional name as its leaf, then `pcs`; and of its word, if its kind has one. `None` when there is no memory.
     ///
     /// A stack that stands in the thread's open block of stacks is not written again.
-    pub(crate) fn add_stack(&mut self, outlet: Outlet<'_>, leaf: u64, pcs: &[u64]) -> Option<u64> {
-        let hash = hash_stack(leaf, pcs);
-        if let Some(id) = self.find_stack(hash, leaf, pcs) {
-            return Some(id);
+    pub(crate) fn add_stack(
+        &mut self,
+        outlet: Outlet<'_>,
+        kind: StackKind,
+        leaf: u64,
+        pcs: &[u64],
+    ) -> Option<(u64, u64)> {
+        let hash = hash_stack(leaf ^ (kind as u64) << 56, pcs);
+        if let Some(ids) = self.find_stack(hash, kind, leaf, pcs) {
+            return Some(ids);
         }
-        let id = self
-            .stack_ids
-            .take(&outlet.ids[(self.generation & 1) as usize].stacks);
-        let words = 3 + pcs.len();
+        let source = &outlet.ids[(self.generation & 1) as usize];
+        let id = self.stack_ids.take(&source.stacks);
+        let word = match kind {
+            StackKind::Await | StackKind::End => self.string_ids.take(&source.strings),
+            StackKind::Plain | StackKind::Wake | StackKind::Spawn => 0,
+        };
+        let words = STACK_HEADER + pcs.len();
         if self.stacks.room() < words * 8 {
             let full = self.stacks.seal();
             let buffer = outlet.queue.exchange(self.generation, full)?;
@@ -304,22 +315,26 @@ impl Slot {
             let p = self.stacks.position.cast::<u64>();
             p.write(id);
             p.add(1).write(leaf);
-            p.add(2).write(pcs.len() as u64);
-            std::ptr::copy_nonoverlapping(pcs.as_ptr(), p.add(3), pcs.len());
+            p.add(2).write(kind as u64);
+            p.add(3).write(word);
+            p.add(4).write(pcs.len() as u64);
+            std::ptr::copy_nonoverlapping(pcs.as_ptr(), p.add(STACK_HEADER), pcs.len());
             self.stacks.position = p.add(words).cast();
         }
-        Some(id)
+        Some((id, word))
     }
 
-    fn find_stack(&self, hash: u64, leaf: u64, pcs: &[u64]) -> Option<u64> {
+    fn find_stack(&self, hash: u64, kind: StackKind, leaf: u64, pcs: &[u64]) -> Option<(u64, u64)> {
         let offset = self.known_stacks.find(hash)?;
         // What the cache says may be of an earlier block: only the words themselves count.
         let words = self.stacks.words().get(offset / 8..)?;
-        let (&[id, its_leaf, len], rest) = words.split_first_chunk::<3>()?;
+        let (&[id, its_leaf, its_kind, word, len], rest) =
+            words.split_first_chunk::<STACK_HEADER>()?;
         let same = its_leaf == leaf
+            && its_kind == kind as u64
             && usize::try_from(len) == Ok(pcs.len())
             && rest.get(..pcs.len()) == Some(pcs);
-        same.then_some(id)
+        same.then_some((id, word))
     }
 
     /// Sends everything to the queue and leaves the slot empty. Returns the number of events that the generation got from here.
@@ -368,12 +383,14 @@ fn hash_stack(leaf: u64, pcs: &[u64]) -> u64 {
 /// Reads the raw stacks of a block back.
 pub(crate) fn raw_stacks(mut bytes: &[u8]) -> impl Iterator<Item = RawStack> {
     std::iter::from_fn(move || {
-        let (head, rest) = bytes.split_at_checked(24)?;
-        let (pcs, rest) = rest.split_at_checked(word(&head[16..]) as usize * 8)?;
+        let (head, rest) = bytes.split_at_checked(STACK_HEADER * 8)?;
+        let (pcs, rest) = rest.split_at_checked(word(&head[32..]) as usize * 8)?;
         bytes = rest;
         Some(RawStack {
             id: word(head),
             leaf: word(&head[8..]),
+            kind: StackKind::of(word(&head[16..])),
+            word: word(&head[24..]),
             pcs: pcs.chunks_exact(8).map(word).collect(),
         })
     })
@@ -439,9 +456,9 @@ mod tests {
     fn writes_a_known_stack_once() {
         let bench = Bench::new();
         let mut slot = Bench::slot();
-        let first = slot.add_stack(bench.outlet(), 3, &[10, 20, 30]);
-        let other = slot.add_stack(bench.outlet(), 4, &[10, 20, 30]);
-        let again = slot.add_stack(bench.outlet(), 3, &[10, 20, 30]);
+        let first = slot.add_stack(bench.outlet(), StackKind::Plain, 3, &[10, 20, 30]);
+        let other = slot.add_stack(bench.outlet(), StackKind::Plain, 4, &[10, 20, 30]);
+        let again = slot.add_stack(bench.outlet(), StackKind::Plain, 3, &[10, 20, 30]);
         assert_eq!(first, again);
         assert_ne!(first, other);
         slot.seal(&bench.queue);
@@ -453,11 +470,17 @@ mod tests {
     fn stacks_of_a_full_block_are_written_again() {
         let bench = Bench::new();
         let mut slot = Bench::slot();
-        let first = slot.add_stack(bench.outlet(), 0, &[1, 2]);
+        let first = slot.add_stack(bench.outlet(), StackKind::Plain, 0, &[1, 2]);
         for i in 0..100 {
-            assert!(slot.add_stack(bench.outlet(), 0, &[i; 60]).is_some());
+            assert!(
+                slot.add_stack(bench.outlet(), StackKind::Plain, 0, &[i; 60])
+                    .is_some()
+            );
         }
-        assert_ne!(slot.add_stack(bench.outlet(), 0, &[1, 2]), first);
+        assert_ne!(
+            slot.add_stack(bench.outlet(), StackKind::Plain, 0, &[1, 2]),
+            first
+        );
         slot.seal(&bench.queue);
         let written: Vec<_> = bench
             .blocks()

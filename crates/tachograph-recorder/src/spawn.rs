@@ -7,7 +7,7 @@ use std::io;
 
 use crate::blocking::blocking;
 use crate::core::{CORE, this_thread};
-use crate::poll::TaskHandle;
+use crate::poll::TracedTask;
 use crate::section::Section;
 use crate::stack::EventStack;
 use crate::sync::{Ordering, lock};
@@ -157,7 +157,7 @@ where
 #[derive(Debug)]
 struct Birth {
     /// None when nothing was recorded.
-    task: Option<TaskHandle>,
+    task: Option<TracedTask>,
     name: String,
 }
 
@@ -171,14 +171,14 @@ impl Birth {
     }
 
     #[inline(always)]
-    fn create(name: &str) -> Option<TaskHandle> {
+    fn create(name: &str) -> Option<TracedTask> {
         if !CORE.gate.is_on() {
             return None;
         }
         let record = this_thread()?;
         let creator = EventStack::capture(record);
         let name = TaskName::Owned(name.into());
-        Some(TaskHandle::created(record, name, creator.pcs()))
+        Some(TracedTask::created(record, name, creator.pcs()))
     }
 
     /// The new thread takes its task on, with its first event.

@@ -3,7 +3,7 @@
 use tachograph_wire::{BatchWriter, EventKind, Generation, StringId, ThreadId, Ticks};
 
 use crate::core::CORE;
-use crate::package::RawStack;
+use crate::package::{RawStack, StackKind};
 use crate::queue::Chunk;
 use crate::tasks::TaskRecord;
 use std::collections::HashMap;
@@ -55,6 +55,8 @@ impl Tables {
         self.stacks.push(RawStack {
             id,
             leaf,
+            kind: StackKind::Plain,
+            word: 0,
             pcs: Box::default(),
         });
         self.names.insert(leaf, id);

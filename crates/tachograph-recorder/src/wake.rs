@@ -4,11 +4,14 @@
 //! the executor, always: what is recorded never decides what runs.
 
 use std::mem::ManuallyDrop;
+use std::ptr::NonNull;
 use std::task::{RawWaker, RawWakerVTable, Waker};
 
-use crate::core::{CORE, this_thread};
-use crate::record::ThreadRecord;
+use crate::core::{CORE, bound, this_thread};
+use crate::package::StackKind;
+use crate::record::{Flow, ThreadRecord};
 use crate::section::{Need, Section};
+use crate::stack::{EventStack, note_await};
 use crate::sync::Arc;
 use crate::task_word::{Doing, Tried};
 use crate::tasks::TaskRecord;
@@ -44,6 +47,13 @@ unsafe fn clone_into_first(data: *const ()) -> RawWaker {
 unsafe fn clone(data: *const (), table: &'static RawWakerVTable) -> RawWaker {
     // SAFETY: owed by the caller.
     unsafe { Arc::increment_strong_count(data.cast::<TaskRecord>()) };
+    if CORE.event_walk.has_awaits()
+        && CORE.gate.is_on()
+        && let Some(record) = bound()
+        && let Some(task) = NonNull::new(data.cast_mut().cast::<TaskRecord>())
+    {
+        note_await(record, Flow::Task(task));
+    }
     RawWaker::new(data, table)
 }
 
@@ -88,12 +98,14 @@ fn wake_waiting(task: &TaskRecord) {
 
 #[inline(always)]
 fn say_wake(record: &'static ThreadRecord, task: &TaskRecord) -> Option<()> {
+    let stack = EventStack::capture_wake(record);
     loop {
         let mut section = Section::begin_for(record, Need::Thread, 2)?;
         let name = section.name_if_due(task)?;
+        let (stack, _) = section.telling_stack(StackKind::Wake, stack.pcs())?;
         match task.word.wake(section.generation) {
             Tried::Later => continue,
-            Tried::Changed(change) => section.write_wake(task, change, name, 0),
+            Tried::Changed(change) => section.write_wake(task, change, name, stack),
             Tried::Silent(_) | Tried::Unchanged(_) => {}
         }
         return Some(());

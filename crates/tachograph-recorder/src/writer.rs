@@ -14,8 +14,9 @@ use tachograph_wire::{
 };
 
 use crate::buffer::Content;
+use crate::classify;
 use crate::core::CORE;
-use crate::package::{Closing, RawStack};
+use crate::package::{Closing, RawStack, StackKind};
 use crate::queue::{Chunk, Work};
 use crate::resolve::{NamedFrame, Resolver};
 use crate::slot::raw_stacks;
@@ -119,22 +120,63 @@ impl<W: Write> Writer<W> {
     fn frames(&mut self, stack: &RawStack, strings: &mut StringTable) -> Vec<Frame> {
         let mut frames = Vec::with_capacity(stack.pcs.len() + 1);
         if stack.leaf != 0 {
-            frames.push(Frame {
-                pc: Pc::Name(StringId(stack.leaf)).encode(),
-                function: StringId(stack.leaf),
-                file: StringId::EMPTY,
-                line: 0,
-            });
+            frames.push(name_frame(StringId(stack.leaf)));
         }
-        for &address in &stack.pcs {
-            let resolved = self.resolver.resolve(address);
-            frames.extend(resolved.iter().map(|frame| strings.frame(frame)));
+        match stack.kind {
+            StackKind::Plain => {
+                for &address in &stack.pcs {
+                    let resolved = self.resolver.resolve(address);
+                    frames.extend(resolved.iter().map(|frame| strings.frame(frame)));
+                }
+            }
+            kind => {
+                let (word, named) = self.look_into(kind, &stack.pcs);
+                match (word, stack.word) {
+                    (None, _) => {}
+                    (Some(word), 0) => frames.push(name_frame(strings.id(&word.into()))),
+                    (Some(word), id) => strings.define(StringId(id), word),
+                }
+                frames.extend(named.iter().map(|frame| strings.frame(frame)));
+            }
         }
         if frames.len() > limits::MAX_STACK_FRAMES {
             frames.truncate(limits::MAX_STACK_FRAMES);
             self.done.stacks_cut += 1;
         }
         frames
+    }
+
+    /// What a stack is found to tell, and the frames that are worth showing.
+    fn look_into(
+        &mut self,
+        kind: StackKind,
+        pcs: &[u64],
+    ) -> (Option<&'static str>, Vec<NamedFrame>) {
+        let mut stacks = pcs.split(|pc| *pc == 0).filter(|stack| !stack.is_empty());
+        let mut named = |pcs: &[u64]| -> Vec<NamedFrame> {
+            let resolved = pcs.iter().map(|pc| self.resolver.resolve(*pc));
+            let mut frames: Vec<NamedFrame> = resolved.flat_map(|frames| frames.to_vec()).collect();
+            classify::trim(&mut frames, kind == StackKind::Await);
+            frames
+        };
+        if kind == StackKind::Await {
+            // Of equals the last: those before may have gone on.
+            let best = stacks
+                .map(|stack| {
+                    let frames = named(stack);
+                    (classify::wait(&frames), frames)
+                })
+                .max_by_key(|(wait, _)| classify::telling(wait));
+            let (wait, frames) = best.unwrap_or((classify::AWAIT, Vec::new()));
+            return (Some(wait), frames);
+        }
+        let frames = stacks.next().map(named).unwrap_or_default();
+        let word = match kind {
+            StackKind::Spawn => None,
+            StackKind::End => Some(classify::end(&frames)),
+            _ => classify::driver(&frames),
+        };
+        (word, frames)
     }
 
     fn put(&mut self, bytes: &[u8]) {
@@ -199,6 +241,11 @@ impl StringTable {
         id
     }
 
+    /// Gives an id that events name already its text.
+    fn define(&mut self, id: StringId, text: &'static str) {
+        self.texts.push((id, text.into()));
+    }
+
     fn frame(&mut self, frame: &NamedFrame) -> Frame {
         Frame {
             pc: frame.pc,
@@ -210,6 +257,16 @@ impl StringTable {
 
     fn take(&mut self) -> Vec<(StringId, Arc<str>)> {
         std::mem::take(&mut self.texts)
+    }
+}
+
+/// A frame that is only a name.
+fn name_frame(name: StringId) -> Frame {
+    Frame {
+        pc: Pc::Name(name).encode(),
+        function: name,
+        file: StringId::EMPTY,
+        line: 0,
     }
 }
 

@@ -36,7 +36,7 @@ impl HandleExt for Handle {
         F: Future + Send + 'static,
         F::Output: Send + 'static,
     {
-        self.spawn(TaskFuture::new(future, site::<F>(Location::caller())))
+        self.spawn(TaskFuture::new(future, Location::caller()))
     }
 
     fn spawn_blocking_traced<F, T>(&self, f: F) -> JoinHandle<T>
@@ -48,9 +48,9 @@ impl HandleExt for Handle {
     }
 
     fn block_on_traced<F: Future>(&self, future: F) -> F::Output {
-        let name = site::<F>(Location::caller());
+        let location = Location::caller();
         let _back = Back;
-        self.block_on(TaskFuture::new(future, name))
+        self.block_on(TaskFuture::new(future, location))
     }
 }
 
@@ -73,9 +73,9 @@ impl HandleExt for Runtime {
 
     fn block_on_traced<F: Future>(&self, future: F) -> F::Output {
         // N.B. Not the handle's, which would not drive a current-thread runtime.
-        let name = site::<F>(Location::caller());
+        let location = Location::caller();
         let _back = Back;
-        self.block_on(TaskFuture::new(future, name))
+        self.block_on(TaskFuture::new(future, location))
     }
 }
 
@@ -115,7 +115,7 @@ impl<T: 'static> JoinSetExt<T> for JoinSet<T> {
         F: Future<Output = T> + Send + 'static,
         T: Send,
     {
-        self.spawn(TaskFuture::new(future, site::<F>(Location::caller())))
+        self.spawn(TaskFuture::new(future, Location::caller()))
     }
 
     fn spawn_traced_on<F>(&mut self, future: F, handle: &Handle) -> AbortHandle
@@ -123,7 +123,7 @@ impl<T: 'static> JoinSetExt<T> for JoinSet<T> {
         F: Future<Output = T> + Send + 'static,
         T: Send,
     {
-        let future = TaskFuture::new(future, site::<F>(Location::caller()));
+        let future = TaskFuture::new(future, Location::caller());
         self.spawn_on(future, handle)
     }
 
@@ -131,7 +131,7 @@ impl<T: 'static> JoinSetExt<T> for JoinSet<T> {
     where
         F: Future<Output = T> + 'static,
     {
-        self.spawn_local(TaskFuture::new(future, site::<F>(Location::caller())))
+        self.spawn_local(TaskFuture::new(future, Location::caller()))
     }
 
     fn spawn_blocking_traced<F>(&mut self, f: F) -> AbortHandle
@@ -159,6 +159,6 @@ impl LocalSetExt for LocalSet {
         F: Future + 'static,
         F::Output: 'static,
     {
-        self.spawn_local(TaskFuture::new(future, site::<F>(Location::caller())))
+        self.spawn_local(TaskFuture::new(future, Location::caller()))
     }
 }

@@ -3,7 +3,7 @@
 use std::future::Future;
 use std::panic::Location;
 
-use crate::task::{TaskFuture, site};
+use crate::task::TaskFuture;
 
 /// `hyper::rt::Executor` on the current Tokio runtime, traced as by [`crate::spawn`].
 #[derive(Clone, Copy, Debug, Default)]
@@ -15,7 +15,7 @@ where
     F::Output: Send + 'static,
 {
     fn execute(&self, future: F) {
-        let task = TaskFuture::new(future, site::<F>(Location::caller()));
+        let task = TaskFuture::new(future, Location::caller());
         drop(tokio::spawn(task));
     }
 }

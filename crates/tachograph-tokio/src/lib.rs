@@ -26,11 +26,12 @@
 //! # Rooms
 //! `task` is a future that is a task of the trace, `traced` one that may be, `spawn` and `ext` bring them to Tokio, `runtime` tells
 //! workers apart. All protocol is the recorder's (`tachograph_recorder::runtime`).
-#![forbid(unsafe_code)]
+#![deny(unsafe_code)]
 
 mod ext;
 #[cfg(feature = "hyper")]
 mod hyper;
+mod named;
 mod runtime;
 mod spawn;
 mod task;

@@ -3,7 +3,7 @@
 use std::future::Future;
 use std::panic::Location;
 
-use tachograph_recorder::runtime::{TaskHandle, TaskName, thread_rests, thread_returns};
+use tachograph_recorder::runtime::{TaskName, TracedTask, thread_rests, thread_returns};
 use tokio::runtime::Runtime;
 use tokio::task::JoinHandle;
 
@@ -21,7 +21,7 @@ where
     F: Future + Send + 'static,
     F::Output: Send + 'static,
 {
-    tokio::spawn(TaskFuture::new(future, site::<F>(Location::caller())))
+    tokio::spawn(TaskFuture::new(future, Location::caller()))
 }
 
 /// As `tokio::task::spawn_local`.
@@ -34,7 +34,7 @@ where
     F: Future + 'static,
     F::Output: 'static,
 {
-    tokio::task::spawn_local(TaskFuture::new(future, site::<F>(Location::caller())))
+    tokio::task::spawn_local(TaskFuture::new(future, Location::caller()))
 }
 
 /// As `tokio::task::spawn_blocking`: the closure is a task, runnable until a thread of the pool has time for it.
@@ -57,7 +57,7 @@ where
     F: FnOnce() -> T + Send + 'static,
     T: Send + 'static,
 {
-    let task = TaskHandle::spawn(name);
+    let task = TracedTask::spawn(name);
     move || {
         let _rest = Rest;
         task.run(f)
@@ -90,9 +90,9 @@ where
 /// As `Runtime::block_on`: inside of a runtime.
 #[track_caller]
 pub fn block_on<F: Future>(runtime: &Runtime, future: F) -> F::Output {
-    let name = site::<F>(Location::caller());
+    let location = Location::caller();
     let _back = Back;
-    runtime.block_on(TaskFuture::new(future, name))
+    runtime.block_on(TaskFuture::new(future, location))
 }
 
 /// The thread is its own again when this is dropped.

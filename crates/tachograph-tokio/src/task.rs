@@ -8,7 +8,9 @@ use std::pin::Pin;
 use std::task::{Context, Poll};
 
 use pin_project_lite::pin_project;
-use tachograph_recorder::runtime::{TaskHandle, TaskName};
+use tachograph_recorder::runtime::{TaskName, TracedTask};
+
+use crate::named;
 
 pin_project! {
     /// See the module's text. Dropped before it is done, it drops its future as part of the task.
@@ -17,7 +19,7 @@ pin_project! {
     pub(crate) struct TaskFuture<F> {
         #[pin]
         future: Option<F>,
-        task: TaskHandle,
+        task: TracedTask,
     }
 
     impl<F> PinnedDrop for TaskFuture<F> {
@@ -31,17 +33,18 @@ pin_project! {
 }
 
 impl<F> TaskFuture<F> {
-    /// Creates the task, by the caller.
+    /// Creates the task, by the caller, under the future's own name or else its type and `location`.
     #[inline(always)]
-    pub(crate) fn new(future: F, name: TaskName) -> Self {
+    pub(crate) fn new(mut future: F, location: &'static Location<'static>) -> Self {
+        let name = named::take(&mut future).unwrap_or_else(|| site::<F>(location));
         Self::of(Some(future), name)
     }
 
-    /// As `new`; without a future it can't be polled.
+    /// Creates the task under a name. Without a future it can't be polled.
     #[inline(always)]
     pub(crate) fn of(future: Option<F>, name: TaskName) -> Self {
         Self {
-            task: TaskHandle::spawn(name),
+            task: TracedTask::spawn(name),
             future,
         }
     }

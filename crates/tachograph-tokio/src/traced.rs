@@ -6,9 +6,10 @@ use std::pin::Pin;
 use std::task::{Context, Poll};
 
 use pin_project_lite::pin_project;
-use tachograph_recorder::runtime::{HeldRegion, TaskHandle, runs_task};
+use tachograph_recorder::runtime::{HeldRegion, TracedTask, runs_task};
 use tokio::task::JoinHandle;
 
+use crate::named;
 use crate::task::{TaskFuture, given, poll_and_drop};
 
 /// Names futures.
@@ -16,9 +17,12 @@ pub trait FutureExt: Future + Sized {
     /// Names the future in traces. Spawned (by [`Traced::spawn`], or as it is by any executor), it is a task of that name. Polled as a
     /// part of a task (awaited, in `join!` or `select!`) it is a region of that task, from its first poll to its end, over all awaits.
     fn traced(self, name: impl Into<Cow<'static, str>>) -> Traced<Self> {
+        named::register::<Traced<Self>>();
         Traced {
-            name: name.into(),
-            state: State::New,
+            head: Head {
+                name: name.into(),
+                state: State::New,
+            },
             future: Some(self),
         }
     }
@@ -30,9 +34,10 @@ pin_project! {
     /// See [`FutureExt::traced`].
     #[must_use = "futures do nothing unless polled"]
     #[derive(Debug)]
+    // N.B. `named` finds the head at the beginning.
+    #[repr(C)]
     pub struct Traced<F> {
-        name: Cow<'static, str>,
-        state: State,
+        head: Head,
         #[pin]
         future: Option<F>,
     }
@@ -40,19 +45,46 @@ pin_project! {
     impl<F> PinnedDrop for Traced<F> {
         fn drop(this: Pin<&mut Self>) {
             let mut this = this.project();
-            if let State::Task(task) = this.state && this.future.is_some() {
+            if let State::Task(task) = &this.head.state && this.future.is_some() {
                 task.drop_with(|| this.future.set(None));
             }
         }
     }
 }
 
+/// All of a traced future but the future.
+#[derive(Debug)]
+pub(crate) struct Head {
+    name: Cow<'static, str>,
+    state: State,
+}
+
+// What `named` counts on.
+const _: () = assert!(std::mem::offset_of!(Traced<std::future::Ready<()>>, head) == 0);
+
 /// What the future has turned out to be.
 #[derive(Debug)]
 enum State {
     New,
-    Task(TaskHandle),
+    /// A task of its own.
+    Task(TracedTask),
+    /// A region of a task.
     Part(HeldRegion),
+    /// All of a task, which has its name.
+    Whole,
+}
+
+impl Head {
+    /// Gives the name to the task that is all this future. None if it has been polled.
+    pub(crate) fn give_name(&mut self) -> Option<Cow<'static, str>> {
+        match self.state {
+            State::New => {
+                self.state = State::Whole;
+                Some(std::mem::take(&mut self.name))
+            }
+            _ => None,
+        }
+    }
 }
 
 impl<F: Future> Traced<F> {
@@ -84,7 +116,7 @@ impl<F: Future> Traced<F> {
 
     /// The future as a task, created by the caller, for `JoinSet`s and executors of any kind.
     pub fn into_task(mut self) -> impl Future<Output = F::Output> + use<F> {
-        let name = given(std::mem::take(&mut self.name));
+        let name = given(std::mem::take(&mut self.head.name));
         TaskFuture::of(self.future.take(), name)
     }
 }
@@ -95,15 +127,15 @@ impl<F: Future> Future for Traced<F> {
     #[inline]
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<F::Output> {
         let this = self.project();
-        let mut future = this.future;
-        if let State::New = this.state {
-            let name = std::mem::take(this.name);
-            *this.state = match runs_task() {
+        let (head, mut future) = (this.head, this.future);
+        if let State::New = head.state {
+            let name = std::mem::take(&mut head.name);
+            head.state = match runs_task() {
                 true => State::Part(HeldRegion::begin(name)),
-                false => State::Task(TaskHandle::spawn(given(name))),
+                false => State::Task(TracedTask::spawn(given(name))),
             };
         }
-        match this.state {
+        match &mut head.state {
             State::Task(task) => task.poll(cx, |cx| poll_and_drop(&mut future, cx)),
             State::Part(region) => {
                 let polled = poll_and_drop(&mut future, cx);
@@ -112,7 +144,7 @@ impl<F: Future> Future for Traced<F> {
                 }
                 polled
             }
-            State::New => unreachable!("decided above"),
+            State::New | State::Whole => poll_and_drop(&mut future, cx),
         }
     }
 }

@@ -39,7 +39,27 @@
 #![forbid(unsafe_code)]
 
 pub use tachograph_recorder::{
-    Cause, ClockKind, FenceKind, MAX_SAMPLE_HZ, Recorder, Recording, Region, SampleSource,
-    SampleSummary, SampleTimer, StartError, StopError, StopHandle, Summary, Symbols, Tally, Task,
-    UnwinderKind, blocking, is_recording, log, region, task, thread,
+    AwaitStacks, Cause, ClockKind, FenceKind, InTask, MAX_SAMPLE_HZ, Recorder, Recording, Region,
+    RuntimeSummary, SampleSource, SampleSummary, SampleTimer, StartError, StopError, StopHandle,
+    Summary, Symbols, Tally, Task, TaskHandle, UnwinderKind, blocking, is_recording, log, region,
+    task, thread,
 };
+
+#[cfg(feature = "tokio")]
+pub use tachograph_tokio::{FutureExt, block_in_place, spawn, spawn_blocking, spawn_local};
+
+/// Tokio in the trace: runtimes, Tokio's own types, an executor for hyper. Feature `tokio`.
+#[cfg(feature = "tokio")]
+pub mod tokio {
+    #[cfg(feature = "hyper")]
+    pub use tachograph_tokio::HyperExecutor;
+    pub use tachograph_tokio::{
+        HandleExt, Instrument, JoinSetExt, LocalSetExt, Traced, block_on, instrument,
+    };
+}
+
+/// Spans and events of `tracing` in the trace. Feature `tracing`.
+#[cfg(feature = "tracing")]
+pub mod tracing {
+    pub use tachograph_tracing::*;
+}

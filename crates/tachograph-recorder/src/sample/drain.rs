@@ -10,7 +10,7 @@ use tachograph_wire::{BatchWriter, Generation, ProcId, Sample, StackId, TaskId, 
 use super::handler::SAMPLE_HEADER;
 use super::words::Words;
 use crate::core::CORE;
-use crate::package::RawStack;
+use crate::package::{RawStack, StackKind};
 use crate::queue::Chunk;
 use crate::record::ThreadRecord;
 use crate::sync::Ordering;
@@ -130,7 +130,13 @@ impl Drain {
     pub(crate) fn take_stacks(&mut self) -> impl Iterator<Item = RawStack> + use<> {
         std::mem::take(&mut self.stacks)
             .into_iter()
-            .map(|(pcs, id)| RawStack { id, leaf: 0, pcs })
+            .map(|(pcs, id)| RawStack {
+                id,
+                leaf: 0,
+                kind: StackKind::Plain,
+                word: 0,
+                pcs,
+            })
     }
 
     /// What thread `tid` contributed.

@@ -48,6 +48,8 @@ pub(crate) struct Tables {
     pub(crate) snapshot: Snapshot,
     pub(crate) maps: StackMaps,
     pub(crate) kind: UnwinderKind,
+    /// Whether this program keeps frame pointers, as far as the self-test saw.
+    pub(crate) frame_pointers: bool,
 }
 
 impl Tables {
@@ -64,6 +66,7 @@ impl Tables {
             snapshot,
             maps: StackMaps::read(),
             kind,
+            frame_pointers: test.frame_pointers,
         }
     }
 
@@ -73,6 +76,7 @@ impl Tables {
             snapshot: self.snapshot.refreshed(&loaded_modules()),
             maps: StackMaps::read(),
             kind: self.kind,
+            frame_pointers: self.frame_pointers,
         }
     }
 }
@@ -200,14 +204,15 @@ unsafe fn walk_by_kind(
     }
 }
 
-/// Walks the calling thread's own stack, for an event. Returns the number of frames, 0 when nothing is recorded.
+/// Walks the calling thread's own stack through the tables, for an event. Returns the number of frames, 0 when nothing is recorded.
 ///
 /// # Safety
 /// * `out` is writable for `capacity` words.
-/// * `registers` were captured in a frame that is still alive.
+/// * `registers` were captured in a frame that is still alive; `bounds` lie on this thread's stack.
 pub(crate) unsafe fn walk_own(
     record: &ThreadRecord,
     registers: Registers,
+    bounds: StackBounds,
     out: *mut u64,
     capacity: usize,
 ) -> usize {
@@ -215,16 +220,16 @@ pub(crate) unsafe fn walk_own(
     let crate::gate::Entry::In(_) = CORE.gate.enter(flag) else {
         return 0;
     };
-    let frames = match (CORE.sampler.tables.get(), record.sample.bounds()) {
-        (Some(tables), Some(bounds)) => {
-            let cache = record
-                .sample
-                .rings()
-                .map_or(std::ptr::null_mut(), |rings| rings.cache);
-            // SAFETY: owed by the caller; the bounds are this thread's own.
+    let frames = match CORE.sampler.tables.get() {
+        Some(tables) => {
+            let cache = match record.sample.rings() {
+                Some(rings) => rings.cache,
+                None => record.event_cache.get(),
+            };
+            // SAFETY: owed by the caller.
             unsafe { walk_by_kind(tables, cache, registers, bounds, out, capacity) }.frames
         }
-        _ => 0,
+        None => 0,
     };
     CORE.gate.leave(flag);
     frames
