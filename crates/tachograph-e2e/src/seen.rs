@@ -2,16 +2,14 @@
 //!
 //! A step is spelled as it would be told: `create by NAME`, `start`, `block`, `yield`, `wake by NAME`, `syscall`, `return`, `end`, `label
 //! TEXT`, `+REGION` and `-REGION`. `NAME` is the task that did it, `-` where no task did: a runtime between its tasks, or the engine.
-//! `block in FUNCTION` also wants the function in the stack of the wait (see [`STACKS`]).
+//! What is spelled after that is held against stacks and reasons: `block in FUNCTION: REASON`, the function of the program that awaits and
+//! what for; `wake by -: DRIVER`, the driver of the runtime that ends the wait.
 
 use std::collections::BTreeMap;
 use std::fmt::Write;
 
 use crate::check::store;
 use crate::tasks::{Life, Step, What, lives};
-
-/// Whether waits have the stacks of their awaits. Off until the recorder takes them; what waits where is spelled all the same.
-pub const STACKS: bool = false;
 
 /// See the module's text.
 #[derive(Debug)]
@@ -85,7 +83,7 @@ impl Seen {
     /// If anything differs.
     pub fn expect_life(&self, life: &Life, steps: &[&str]) {
         let found = self.spell(life);
-        let wanted: Vec<&str> = steps.iter().map(|step| without_function(step)).collect();
+        let wanted: Vec<&str> = steps.iter().map(|step| without_place(step)).collect();
         if found != wanted {
             self.fail(&format!(
                 "{}: expected and found\n  {}\n  {}",
@@ -95,8 +93,8 @@ impl Seen {
             ));
         }
         for (step, spelled) in kept_slots(&life.steps).zip(steps) {
-            if let Some((_, function)) = spelled.split_once(" in ") {
-                assert_waits_in(step, function);
+            if let Err(problem) = holds_place(step, spelled) {
+                self.fail(&format!("{}: {problem}", life.name));
             }
         }
     }
@@ -149,24 +147,34 @@ impl Seen {
     }
 }
 
-/// Checks that a wait's stack names the function that awaits.
-///
-/// # Panics
-/// If it does not, once stacks are taken (see [`STACKS`]).
-pub fn assert_waits_in(step: &Step, function: &str) {
-    assert_eq!(step.what, What::Block, "only waits are somewhere: {step:?}");
-    if !STACKS {
-        return;
+/// Whether a step is where its spelling has it: a wait in a function, for a reason; a wake by a driver.
+fn holds_place(step: &Step, spelled: &str) -> Result<(), String> {
+    let (spelled, word) = spelled.split_once(": ").unwrap_or((spelled, ""));
+    if let Some((_, function)) = spelled.split_once(" in ") {
+        waits_in(step, function)?;
     }
+    let found = match step.what {
+        What::Wake => step.by_stack.first().map_or("", String::as_str),
+        _ => &step.reason,
+    };
+    match word.is_empty() || word == found {
+        true => Ok(()),
+        false => Err(format!("{word:?} is wanted of {step:#?}")),
+    }
+}
+
+/// Whether a wait's stack names the function that awaits.
+fn waits_in(step: &Step, function: &str) -> Result<(), String> {
     let is_named = |frame: &String| frame.split("::").any(|part| part == function);
-    assert!(
-        step.stack.iter().any(is_named),
-        "no {function} in the stack of {step:?}"
-    );
+    match step.stack.iter().any(is_named) {
+        true => Ok(()),
+        false => Err(format!("no {function} in the stack of {step:#?}")),
+    }
 }
 
 /// A step without where it happened.
-fn without_function(step: &str) -> &str {
+fn without_place(step: &str) -> &str {
+    let step = step.split_once(": ").map_or(step, |(step, _)| step);
     step.split_once(" in ").map_or(step, |(step, _)| step)
 }
 

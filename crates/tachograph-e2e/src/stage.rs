@@ -11,7 +11,7 @@ use std::task::{Context, Poll};
 use std::thread;
 use std::time::Duration;
 
-use tachograph::Recorder;
+use tachograph::{AwaitStacks, Recorder};
 use tachograph_tokio::FutureExt;
 use tokio::runtime::{Builder, Handle, Runtime};
 use tokio::sync::oneshot;
@@ -125,10 +125,11 @@ pub fn play<T: Send>(
     }
 }
 
-/// A recorder that has room for everything.
+/// A recorder that has room for everything, and takes all stacks.
 pub fn recorder(period: Duration) -> Recorder {
     Recorder::new()
         .generation_period(period)
+        .await_stacks(AwaitStacks::On)
         .memory_limit(1 << 30)
 }
 
@@ -300,8 +301,16 @@ impl<T> Actor<T> {
     /// # Panics
     /// If that takes too long.
     pub fn paused(&self, times: u64) {
-        drop(self.wait("a pause", |state| state.pauses >= times));
+        self.pauses(times);
         thread::sleep(self.pace);
+    }
+
+    /// As `paused`, and takes no longer than that.
+    ///
+    /// # Panics
+    /// If that takes too long.
+    pub fn pauses(&self, times: u64) {
+        drop(self.wait("a pause", |state| state.pauses >= times));
     }
 
     /// Waits until the task is through; what it returned. `None` if it was dropped before that.

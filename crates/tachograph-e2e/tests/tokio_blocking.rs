@@ -62,7 +62,7 @@ fn a_closure_is_a_task_on_a_thread_of_its_own() {
             let once = [
                 "create by driver",
                 "start",
-                "block in await_closure",
+                "block in await_closure: join",
                 "wake by -",
                 "start",
                 "end",
@@ -284,7 +284,7 @@ fn a_thread_that_blocks_on_a_future_waits_for_it() {
                     "end",
                 ],
             );
-            let yields = "block in yield_once";
+            let yields = "block in yield_once: yield";
             let steps = [
                 "create by driver",
                 "start",

@@ -15,8 +15,8 @@ use tokio::sync::{Mutex, oneshot};
 use tokio::task::JoinSet;
 
 /// The end of a task that was aborted, and of one that went with its runtime.
-const ABORTED: &str = "label dropped";
-const SHUT_DOWN: &str = "label dropped";
+const ABORTED: &str = "label aborted";
+const SHUT_DOWN: &str = "label runtime shutdown";
 const DROPPED: &str = "label dropped";
 const PANICKED: &str = "label panicked";
 
@@ -116,7 +116,7 @@ fn what_an_aborted_task_drops_it_drops_itself() {
                 &[
                     "create by driver",
                     "start",
-                    "block in contend",
+                    "block in contend: mutex",
                     "wake by holder",
                     "start",
                     "end",

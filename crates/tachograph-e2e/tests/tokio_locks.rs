@@ -56,13 +56,19 @@ fn who_unlocks_a_mutex_wakes_who_waits() {
             );
         },
         |seen, ()| {
-            seen.expect("holder", &once("block in wait_for", "wake by driver"));
+            seen.expect(
+                "holder",
+                &once("block in wait_for: oneshot recv", "wake by driver"),
+            );
             // A mutex is fair: the first of them is woken by the holder, the second by the first.
             let [first, second] = seen.all("contender")[..] else {
                 seen.fail("there are two contenders");
             };
-            seen.expect_life(first, &once("block in contend", "wake by holder"));
-            seen.expect_life(second, &once("block in contend", "wake by contender"));
+            seen.expect_life(first, &once("block in contend: mutex", "wake by holder"));
+            seen.expect_life(
+                second,
+                &once("block in contend: mutex", "wake by contender"),
+            );
         },
     );
 }
@@ -101,9 +107,15 @@ fn the_last_reader_wakes_the_writer() {
         },
         |seen, ()| {
             for name in ["reader 1", "reader 2"] {
-                seen.expect(name, &once("block in wait_for", "wake by driver"));
+                seen.expect(
+                    name,
+                    &once("block in wait_for: oneshot recv", "wake by driver"),
+                );
             }
-            seen.expect("writer", &once("block in write", "wake by reader 2"));
+            seen.expect(
+                "writer",
+                &once("block in write: rwlock write", "wake by reader 2"),
+            );
         },
     );
 }
@@ -160,10 +172,23 @@ fn semaphore_notify_and_once_cell_waits_end_with_who_gives() {
             assert!(first.ended().is_some() && second.ended().is_some());
         },
         |seen, ()| {
-            seen.expect("acquirer", &once("block in acquire_two", "wake by driver"));
-            seen.expect_all("listener", 3, &once("block in notified", "wake by driver"));
-            seen.expect("first", &once("block in wait_for", "wake by driver"));
-            seen.expect("second", &once("block in initialised", "wake by first"));
+            seen.expect(
+                "acquirer",
+                &once("block in acquire_two: semaphore", "wake by driver"),
+            );
+            seen.expect_all(
+                "listener",
+                3,
+                &once("block in notified: notify", "wake by driver"),
+            );
+            seen.expect(
+                "first",
+                &once("block in wait_for: oneshot recv", "wake by driver"),
+            );
+            seen.expect(
+                "second",
+                &once("block in initialised: once cell", "wake by first"),
+            );
         },
     );
 }
@@ -189,7 +214,7 @@ fn the_last_at_a_barrier_wakes_the_others_and_waits_for_nobody() {
             assert!(last.ended().is_some() && early.iter().all(|early| early.ended().is_some()));
         },
         |seen, ()| {
-            seen.expect_all("early", 2, &once("block in meet", "wake by last"));
+            seen.expect_all("early", 2, &once("block in meet: barrier", "wake by last"));
             seen.expect("last", &["create by driver", "start", "end"]);
         },
     );
@@ -244,8 +269,8 @@ fn who_joins_is_woken_by_the_runtime_after_the_end() {
             assert!(parent.ended().is_some());
         },
         |seen, ()| {
-            seen.expect("parent", &once("block in join_one", "wake by -"));
-            let mut child = once("block in wait_for", "wake by driver");
+            seen.expect("parent", &once("block in join_one: join", "wake by -"));
+            let mut child = once("block in wait_for: oneshot recv", "wake by driver");
             child[0] = "create by parent";
             seen.expect("child", &child);
             seen.expect(
@@ -253,10 +278,10 @@ fn who_joins_is_woken_by_the_runtime_after_the_end() {
                 &[
                     "create by driver",
                     "start",
-                    "block in join_all",
+                    "block in join_all: join set",
                     "wake by -",
                     "start",
-                    "block in join_all",
+                    "block in join_all: join set",
                     "wake by -",
                     "start",
                     "end",

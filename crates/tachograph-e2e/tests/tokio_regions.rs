@@ -172,7 +172,7 @@ fn regions_of_a_task_that_is_aborted_end_in_it() {
                     "start",
                     "-inner",
                     "-outer",
-                    "label dropped",
+                    "label aborted",
                     "end",
                 ],
             );

@@ -120,7 +120,7 @@ fn a_hundred_thousand_idle_tasks_wait_once_each() {
             let steps = [
                 "create by driver",
                 "start",
-                "block in idle",
+                "block in idle: notify",
                 "wake by driver",
                 "start",
                 "end",

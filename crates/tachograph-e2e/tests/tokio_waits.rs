@@ -67,28 +67,28 @@ fn timers_wake_by_nobody() {
             let mut once = [
                 "create by driver",
                 "start",
-                "block in nap",
-                "wake by -",
+                "block in nap: sleep",
+                "wake by -: timer",
                 "start",
                 "end",
             ];
             seen.expect("nap", &once);
-            once[2] = "block in nap_until";
+            once[2] = "block in nap_until: sleep";
             seen.expect("nap until", &once);
-            once[2] = "block in too_late";
+            once[2] = "block in too_late: timeout";
             seen.expect("too late", &once);
-            once[2..4].copy_from_slice(&["block in in_time", "wake by driver"]);
+            once[2..4].copy_from_slice(&["block in in_time: oneshot recv", "wake by driver"]);
             seen.expect("in time", &once);
             seen.expect(
                 "ticks",
                 &[
                     "create by driver",
                     "start",
-                    "block in two_ticks",
-                    "wake by -",
+                    "block in two_ticks: interval",
+                    "wake by -: timer",
                     "start",
-                    "block in two_ticks",
-                    "wake by -",
+                    "block in two_ticks: interval",
+                    "wake by -: timer",
                     "start",
                     "end",
                 ],
@@ -144,10 +144,10 @@ fn mpsc_waits_end_with_the_message_the_room_or_the_last_sender() {
                 &[
                     "create by driver",
                     "start",
-                    "block in receive_two",
+                    "block in receive_two: mpsc recv",
                     "wake by driver",
                     "start",
-                    "block in receive_two",
+                    "block in receive_two: mpsc recv",
                     "wake by driver",
                     "start",
                     "end",
@@ -156,13 +156,13 @@ fn mpsc_waits_end_with_the_message_the_room_or_the_last_sender() {
             let mut once = [
                 "create by driver",
                 "start",
-                "block in send_two",
+                "block in send_two: mpsc send",
                 "wake by driver",
                 "start",
                 "end",
             ];
             seen.expect("sender", &once);
-            once[2] = "block in receive_nothing";
+            once[2] = "block in receive_nothing: mpsc recv";
             seen.expect("orphan", &once);
         },
     );
@@ -211,15 +211,15 @@ fn oneshot_watch_and_broadcast_waits_end_with_the_message() {
             let mut once = [
                 "create by driver",
                 "start",
-                "block in receive_one",
+                "block in receive_one: oneshot recv",
                 "wake by driver",
                 "start",
                 "end",
             ];
             seen.expect("oneshot", &once);
-            once[2] = "block in see_change";
+            once[2] = "block in see_change: watch changed";
             seen.expect_all("watch", 2, &once);
-            once[2] = "block in hear";
+            once[2] = "block in hear: broadcast recv";
             seen.expect_all("broadcast", 2, &once);
         },
     );
@@ -273,23 +273,23 @@ fn select_waits_once_and_join_once_for_each() {
             let mut once = [
                 "create by driver",
                 "start",
-                "block in either",
+                "block in either: oneshot recv",
                 "wake by driver",
                 "start",
                 "end",
             ];
             seen.expect("select", &once);
-            once[2] = "block in both_or_error";
+            once[2] = "block in both_or_error: oneshot recv";
             seen.expect("try_join", &once);
             seen.expect(
                 "join",
                 &[
                     "create by driver",
                     "start",
-                    "block in both",
+                    "block in both: oneshot recv",
                     "wake by driver",
                     "start",
-                    "block in both",
+                    "block in both: oneshot recv",
                     "wake by driver",
                     "start",
                     "end",

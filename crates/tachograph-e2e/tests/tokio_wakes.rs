@@ -88,7 +88,7 @@ fn a_task_and_a_closure_wake_in_their_names() {
             let mut steps = [
                 "create by driver",
                 "start",
-                "block in wait_for",
+                "block in wait_for: oneshot recv",
                 "wake by telling",
                 "start",
                 "end",
@@ -157,10 +157,10 @@ fn a_task_that_wakes_itself_yields() {
                 &[
                     "create by driver",
                     "start",
-                    "block in yield_twice",
+                    "block in yield_twice: yield",
                     "wake by -",
                     "start",
-                    "block in yield_twice",
+                    "block in yield_twice: yield",
                     "wake by -",
                     "start",
                     "end",
