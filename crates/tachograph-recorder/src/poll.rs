@@ -313,16 +313,18 @@ impl<'a> Run<'a> {
         section.stay_outside();
         // First what may fail.
         let (stack, word) = section.await_stack()?;
-        let wait = match word {
-            0 => section.name(AWAIT)?,
-            word => word,
+        // A wake that comes between here and the change makes a wait a yield: its reason is then what it would have waited for.
+        let reason = match (self.task.word.doing(), word) {
+            (Doing::RunningWoken, _) => section.name(YIELD)?,
+            (_, 0) => section.name(AWAIT)?,
+            (_, word) => word,
         };
-        let yielded = section.name(YIELD)?;
         if let Tried::Changed(change) = self.task.word.pause(section.generation) {
-            match change.was {
-                Doing::RunningWoken => section.write(EventKind::GoStop, [yielded, stack]),
-                _ => section.write(EventKind::GoBlock, [wait, stack]),
-            }
+            let kind = match change.was {
+                Doing::RunningWoken => EventKind::GoStop,
+                _ => EventKind::GoBlock,
+            };
+            section.write(kind, [reason, stack]);
         }
         self.give_way(&mut section, began);
         Some(())
