@@ -142,7 +142,7 @@ pub mod thread {
 /// For integrations of async runtimes: their tasks and their threads. Programs use those integrations.
 #[cfg(not(loom))]
 pub mod runtime {
-    pub use crate::poll::{TracedTask, runs_task};
+    pub use crate::poll::{Entered, TracedTask, runs_task};
     pub use crate::scope::HeldRegion;
     pub use crate::tasks::TaskName;
     pub use crate::worker::{

@@ -133,6 +133,16 @@ impl TracedTask {
         ManuallyDrop::new(run).end_with(End::Dropped);
     }
 
+    /// A poll that others do begins on this thread: see [`Entered`].
+    #[must_use]
+    pub fn enter(&self) -> Entered {
+        let run = ManuallyDrop::new(Run::begin(&self.0, Why::Poll(u64::MAX)));
+        Entered {
+            task: Arc::clone(&self.0),
+            began: run.began,
+        }
+    }
+
     /// The record, for a thread whose own flow this is to be.
     pub(crate) fn into_record(self) -> Arc<TaskRecord> {
         let handle = ManuallyDrop::new(self);
@@ -147,6 +157,46 @@ impl Drop for TracedTask {
         if self.0.word.doing() != Doing::Dead {
             self.drop_with(|| {});
         }
+    }
+}
+
+/// A poll between two hooks of a runtime, without a waker of ours: of a task that somebody else has wrapped. Dropped, it ends the task.
+#[must_use = "the poll ends on this thread"]
+#[derive(Debug)]
+pub struct Entered {
+    task: Arc<TaskRecord>,
+    began: Option<Began>,
+}
+
+impl Entered {
+    fn run(&self) -> Run<'_> {
+        Run {
+            task: &self.task,
+            began: self.began,
+        }
+    }
+
+    /// The task is to be polled again, some time.
+    pub fn pause(self) {
+        self.finish(|run| run.pause());
+    }
+
+    /// The task is done.
+    pub fn end(self) {
+        self.finish(|run| run.end());
+    }
+
+    fn finish(self, how: impl FnOnce(Run<'_>)) {
+        let entered = ManuallyDrop::new(self);
+        how(entered.run());
+        // SAFETY: read once: `entered` is never dropped.
+        drop(unsafe { std::ptr::read(&entered.task) });
+    }
+}
+
+impl Drop for Entered {
+    fn drop(&mut self) {
+        drop(self.run());
     }
 }
 
@@ -186,7 +236,7 @@ enum End {
     Dropped,
 }
 
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, Debug)]
 struct Began {
     record: &'static ThreadRecord,
     interrupted: Interrupted,
@@ -263,16 +313,18 @@ impl<'a> Run<'a> {
         section.stay_outside();
         // First what may fail.
         let (stack, word) = section.await_stack()?;
-        let wait = match word {
-            0 => section.name(AWAIT)?,
-            word => word,
+        // A wake that comes between here and the change makes a wait a yield: its reason is then what it would have waited for.
+        let reason = match (self.task.word.doing(), word) {
+            (Doing::RunningWoken, _) => section.name(YIELD)?,
+            (_, 0) => section.name(AWAIT)?,
+            (_, word) => word,
         };
-        let yielded = section.name(YIELD)?;
         if let Tried::Changed(change) = self.task.word.pause(section.generation) {
-            match change.was {
-                Doing::RunningWoken => section.write(EventKind::GoStop, [yielded, stack]),
-                _ => section.write(EventKind::GoBlock, [wait, stack]),
-            }
+            let kind = match change.was {
+                Doing::RunningWoken => EventKind::GoStop,
+                _ => EventKind::GoBlock,
+            };
+            section.write(kind, [reason, stack]);
         }
         self.give_way(&mut section, began);
         Some(())

@@ -14,7 +14,10 @@
 //!    generation and stated. So a word in the trace is never more than two generations old, and part of the number is enough.
 //! 6. What a thread could not say (it has no record, or nothing was recorded) is owed: what is said stays behind what is done,
 //!    and the next change says both. So a trace may lack a wake's place, but never the wake.
-//! 7. Only `forget` takes what is said back, while nothing is recorded: a run begins.
+//! 7. A task that is to be polled, or is and was woken, in a generation that has its status, is changed by nobody but whoever polls it: wakers
+//!    find nothing to do, and the advancer has passed over the generation before or will (rule 5). So its poll may begin, and end as a
+//!    yield, with a plain store. So may its end: a wake that is lost with it wakes nobody.
+//! 8. Only `forget` takes what is said back, while nothing is recorded: a run begins.
 //!
 //! Modelled in `tests/loom_task.rs`, one case per rule.
 
@@ -97,6 +100,7 @@ const SAID: u32 = 3;
 const BEFORE: u32 = 5;
 const GENERATION: u32 = 7;
 const NUMBER: u32 = 29;
+const STATE_MASK: u64 = (1 << BEFORE) - 1;
 const GENERATION_MASK: u64 = (1 << (NUMBER - GENERATION)) - 1;
 
 /// A change before it is tried.
@@ -128,6 +132,11 @@ impl Parts {
     #[inline(always)]
     fn said(self) -> Said {
         Said::of(self.0 >> SAID)
+    }
+
+    #[inline(always)]
+    fn state_bits(self) -> u64 {
+        self.0 & STATE_MASK
     }
 
     #[inline(always)]
@@ -285,10 +294,44 @@ impl TaskWord {
         })
     }
 
+    /// Rule 7: the word becomes `doing`, `said`, if it is one of `from` in `generation`.
+    #[inline(always)]
+    fn step(
+        &self,
+        generation: u64,
+        from: &[(Doing, Said)],
+        to: (Doing, Said),
+        numbers: u64,
+    ) -> Option<Change> {
+        // Acquire: as in `update`.
+        let seen = Parts(self.0.load(Ordering::Acquire));
+        let own = seen.generation() == generation & GENERATION_MASK;
+        let here = from
+            .iter()
+            .any(|(doing, said)| seen.state_bits() == *doing as u64 | (*said as u64) << SAID);
+        if !(own && here) {
+            return None;
+        }
+        let state = to.0 as u64 | (to.1 as u64) << SAID;
+        let new = (seen.0 & !STATE_MASK | state) + (numbers << NUMBER);
+        // Release: as in `update`.
+        self.0.store(new, Ordering::Release);
+        Some(Change {
+            was: seen.doing(),
+            said: seen.said(),
+            states: false,
+            number: seen.number() + 1,
+        })
+    }
+
     /// A poll begins. The caller is the one that polls. Its events, after the status: `Nothing`: created, started (1 number);
     /// `Waiting`: unblocked, started (2); `Runnable`: started (1).
     #[inline(always)]
     pub fn start(&self, generation: u64) -> Tried {
+        const FROM: &[(Doing, Said)] = &[(Doing::Runnable, Said::Runnable)];
+        if let Some(change) = self.step(generation, FROM, (Doing::Running, Said::Running), 1) {
+            return Tried::Changed(change);
+        }
         self.update(generation, |parts| match (parts.doing(), parts.said()) {
             (Doing::Dead, _) => Next::Nothing,
             // An end that was never said.
@@ -308,6 +351,10 @@ impl TaskWord {
     /// A poll ends with `Pending`: a wait, or a yield if the change's `was` is `RunningWoken`.
     #[inline(always)]
     pub fn pause(&self, generation: u64) -> Tried {
+        const FROM: &[(Doing, Said)] = &[(Doing::RunningWoken, Said::Running)];
+        if let Some(change) = self.step(generation, FROM, (Doing::Runnable, Said::Runnable), 0) {
+            return Tried::Changed(change);
+        }
         self.update(generation, |parts| {
             let (doing, said) = match parts.doing() {
                 Doing::RunningWoken => (Doing::Runnable, Said::Runnable),
@@ -359,6 +406,13 @@ impl TaskWord {
     /// `Nothing`. The caller alone has the task.
     #[inline(always)]
     pub fn end(&self, generation: u64) -> Tried {
+        const FROM: &[(Doing, Said)] = &[
+            (Doing::Running, Said::Running),
+            (Doing::RunningWoken, Said::Running),
+        ];
+        if let Some(change) = self.step(generation, FROM, (Doing::Dead, Said::Nothing), 0) {
+            return Tried::Changed(change);
+        }
         self.update(generation, |parts| match parts.said() {
             Said::Nothing => Next::Do(Doing::Dead),
             said => Next::Say(Doing::Dead, Said::Nothing, said.numbers_to_run()),
@@ -478,7 +532,7 @@ impl TaskWord {
         parts.doing() == Doing::Dead && parts.said() != Said::Nothing
     }
 
-    /// Rule 7.
+    /// Rule 8.
     pub fn forget(&self) {
         let mut seen = self.0.load(Ordering::Acquire);
         loop {

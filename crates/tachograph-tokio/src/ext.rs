@@ -6,7 +6,7 @@ use std::panic::Location;
 use tokio::runtime::{Handle, Runtime};
 use tokio::task::{AbortHandle, JoinHandle, JoinSet, LocalSet};
 
-use crate::spawn::{Back, closure};
+use crate::spawn::{Back, closure, ours};
 use crate::task::{TaskFuture, site};
 
 /// A runtime's handle, and a runtime.
@@ -36,7 +36,8 @@ impl HandleExt for Handle {
         F: Future + Send + 'static,
         F::Output: Send + 'static,
     {
-        self.spawn(TaskFuture::new(future, Location::caller()))
+        let task = TaskFuture::new(future, Location::caller());
+        ours(|| self.spawn(task))
     }
 
     fn spawn_blocking_traced<F, T>(&self, f: F) -> JoinHandle<T>
@@ -115,7 +116,8 @@ impl<T: 'static> JoinSetExt<T> for JoinSet<T> {
         F: Future<Output = T> + Send + 'static,
         T: Send,
     {
-        self.spawn(TaskFuture::new(future, Location::caller()))
+        let task = TaskFuture::new(future, Location::caller());
+        ours(|| self.spawn(task))
     }
 
     fn spawn_traced_on<F>(&mut self, future: F, handle: &Handle) -> AbortHandle
@@ -124,14 +126,15 @@ impl<T: 'static> JoinSetExt<T> for JoinSet<T> {
         T: Send,
     {
         let future = TaskFuture::new(future, Location::caller());
-        self.spawn_on(future, handle)
+        ours(|| self.spawn_on(future, handle))
     }
 
     fn spawn_local_traced<F>(&mut self, future: F) -> AbortHandle
     where
         F: Future<Output = T> + 'static,
     {
-        self.spawn_local(TaskFuture::new(future, Location::caller()))
+        let task = TaskFuture::new(future, Location::caller());
+        ours(|| self.spawn_local(task))
     }
 
     fn spawn_blocking_traced<F>(&mut self, f: F) -> AbortHandle
@@ -159,6 +162,7 @@ impl LocalSetExt for LocalSet {
         F: Future + 'static,
         F::Output: 'static,
     {
-        self.spawn_local(TaskFuture::new(future, Location::caller()))
+        let task = TaskFuture::new(future, Location::caller());
+        ours(|| self.spawn_local(task))
     }
 }

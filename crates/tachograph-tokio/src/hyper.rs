@@ -3,6 +3,7 @@
 use std::future::Future;
 use std::panic::Location;
 
+use crate::spawn::ours;
 use crate::task::TaskFuture;
 
 /// `hyper::rt::Executor` on the current Tokio runtime, traced as by [`crate::spawn`].
@@ -16,6 +17,6 @@ where
 {
     fn execute(&self, future: F) {
         let task = TaskFuture::new(future, Location::caller());
-        drop(tokio::spawn(task));
+        drop(ours(|| tokio::spawn(task)));
     }
 }

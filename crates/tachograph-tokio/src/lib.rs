@@ -31,7 +31,10 @@
 mod ext;
 #[cfg(feature = "hyper")]
 mod hyper;
+mod main_fn;
 mod named;
+#[cfg(tokio_unstable)]
+mod others;
 mod runtime;
 mod spawn;
 mod task;
@@ -41,6 +44,7 @@ mod traced;
 pub use crate::hyper::HyperExecutor;
 pub use crate::{
     ext::{HandleExt, JoinSetExt, LocalSetExt},
+    main_fn::Main,
     runtime::{Instrument, instrument},
     spawn::{block_in_place, block_on, spawn, spawn_blocking, spawn_local},
     traced::{FutureExt, Traced},

@@ -89,6 +89,8 @@ impl Instrument {
             unpark,
             name: _,
         } = self;
+        #[cfg(tokio_unstable)]
+        crate::others::watch(builder);
         builder.on_thread_start(move || {
             thread_started(pool);
             call(&start);

@@ -21,7 +21,8 @@ where
     F: Future + Send + 'static,
     F::Output: Send + 'static,
 {
-    tokio::spawn(TaskFuture::new(future, Location::caller()))
+    let task = TaskFuture::new(future, Location::caller());
+    ours(|| tokio::spawn(task))
 }
 
 /// As `tokio::task::spawn_local`.
@@ -34,7 +35,8 @@ where
     F: Future + 'static,
     F::Output: 'static,
 {
-    tokio::task::spawn_local(TaskFuture::new(future, Location::caller()))
+    let task = TaskFuture::new(future, Location::caller());
+    ours(|| tokio::task::spawn_local(task))
 }
 
 /// As `tokio::task::spawn_blocking`: the closure is a task, runnable until a thread of the pool has time for it.
@@ -93,6 +95,16 @@ pub fn block_on<F: Future>(runtime: &Runtime, future: F) -> F::Output {
     let location = Location::caller();
     let _back = Back;
     runtime.block_on(TaskFuture::new(future, location))
+}
+
+/// Spawns what is traced already, past the hooks for what is not.
+#[track_caller]
+#[inline(always)]
+pub(crate) fn ours<T>(spawn: impl FnOnce() -> T) -> T {
+    #[cfg(tokio_unstable)]
+    return crate::others::ours(spawn);
+    #[cfg(not(tokio_unstable))]
+    spawn()
 }
 
 /// The thread is its own again when this is dropped.

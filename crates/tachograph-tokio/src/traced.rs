@@ -10,6 +10,7 @@ use tachograph_recorder::runtime::{HeldRegion, TracedTask, runs_task};
 use tokio::task::JoinHandle;
 
 use crate::named;
+use crate::spawn::ours;
 use crate::task::{TaskFuture, given, poll_and_drop};
 
 /// Names futures.
@@ -98,7 +99,8 @@ impl<F: Future> Traced<F> {
         F: Send + 'static,
         F::Output: Send + 'static,
     {
-        tokio::spawn(self.into_task())
+        let task = self.into_task();
+        ours(|| tokio::spawn(task))
     }
 
     /// Spawns the future on the current `LocalSet` as a task of this name.
@@ -111,7 +113,8 @@ impl<F: Future> Traced<F> {
         F: 'static,
         F::Output: 'static,
     {
-        tokio::task::spawn_local(self.into_task())
+        let task = self.into_task();
+        ours(|| tokio::task::spawn_local(task))
     }
 
     /// The future as a task, created by the caller, for `JoinSet`s and executors of any kind.

@@ -46,6 +46,8 @@ pub use tachograph_recorder::{
 };
 
 #[cfg(feature = "tokio")]
+pub use tachograph_macros::main;
+#[cfg(feature = "tokio")]
 pub use tachograph_tokio::{FutureExt, block_in_place, spawn, spawn_blocking, spawn_local};
 
 /// Tokio in the trace: runtimes, Tokio's own types, an executor for hyper. Feature `tokio`.
@@ -54,7 +56,7 @@ pub mod tokio {
     #[cfg(feature = "hyper")]
     pub use tachograph_tokio::HyperExecutor;
     pub use tachograph_tokio::{
-        HandleExt, Instrument, JoinSetExt, LocalSetExt, Traced, block_on, instrument,
+        HandleExt, Instrument, JoinSetExt, LocalSetExt, Main, Traced, block_on, instrument,
     };
 }
 

@@ -1,14 +1,14 @@
 //! A program with `tracing` spans, recorded: requests as user tasks, their steps as regions, events as logs.
 //!
-//! `cargo run --release -p tachograph-tracing --example tracing_layer -- app.trace`, then `go tool trace app.trace`.
+//! `cargo run --release -p tachograph --features tracing --example tracing_layer -- app.trace`, then `go tool trace app.trace`.
 
 use std::error::Error;
 use std::fs::File;
 use std::hint::black_box;
 use std::thread;
 
-use tachograph_recorder::Recorder;
-use tachograph_tracing::TachographLayer;
+use tachograph::Recorder;
+use tachograph::tracing::TachographLayer;
 use tracing::{Span, debug, field, info, info_span};
 use tracing_subscriber::filter::{LevelFilter, Targets};
 use tracing_subscriber::prelude::*;

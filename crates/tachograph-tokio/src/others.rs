@@ -1,0 +1,101 @@
+//! Tasks that others spawn, through the hooks of `--cfg tokio_unstable`: their creation, polls and ends.
+//!
+//! Such a task's wakes are not seen, nor where it waits: its next poll says that it was woken. Tasks of ours pass by.
+
+use std::cell::{Cell, RefCell};
+use std::collections::HashMap;
+use std::hash::{BuildHasher, RandomState};
+use std::sync::{LazyLock, Mutex, MutexGuard, PoisonError};
+
+use tachograph_recorder::runtime::{Entered, TaskName, TracedTask};
+use tokio::runtime::{Builder, TaskMeta};
+use tokio::task::Id;
+
+const SHARDS: usize = 16;
+
+/// Tasks that are not ours and have not ended.
+struct Others {
+    shards: [Mutex<HashMap<Id, TracedTask>>; SHARDS],
+    hasher: RandomState,
+}
+
+static OTHERS: LazyLock<Others> = LazyLock::new(|| Others {
+    shards: std::array::from_fn(|_| Mutex::default()),
+    hasher: RandomState::new(),
+});
+
+thread_local! {
+    /// The task that is being spawned is ours.
+    static OURS: Cell<bool> = const { Cell::new(false) };
+    /// What is being polled on this thread.
+    static POLLED: RefCell<Vec<(Id, Entered)>> = const { RefCell::new(Vec::new()) };
+}
+
+/// Spawns a task of ours.
+pub(crate) fn ours<T>(spawn: impl FnOnce() -> T) -> T {
+    struct Back(bool);
+    impl Drop for Back {
+        fn drop(&mut self) {
+            OURS.set(self.0);
+        }
+    }
+    let _back = Back(OURS.replace(true));
+    spawn()
+}
+
+/// Sets the builder's task hooks.
+pub(crate) fn watch(builder: &mut Builder) {
+    builder
+        .on_task_spawn(spawned)
+        .on_before_task_poll(before_poll)
+        .on_after_task_poll(after_poll)
+        .on_task_terminate(terminated);
+}
+
+fn shard(id: Id) -> MutexGuard<'static, HashMap<Id, TracedTask>> {
+    let shard = OTHERS.hasher.hash_one(id) as usize % SHARDS;
+    OTHERS.shards[shard]
+        .lock()
+        .unwrap_or_else(PoisonError::into_inner)
+}
+
+fn spawned(meta: &TaskMeta<'_>) {
+    if OURS.get() {
+        return;
+    }
+    let at = meta.spawned_at();
+    let name = format!("task {}:{}", at.file(), at.line());
+    let task = TracedTask::spawn(TaskName::Owned(name.into()));
+    shard(meta.id()).insert(meta.id(), task);
+}
+
+fn before_poll(meta: &TaskMeta<'_>) {
+    let entered = shard(meta.id()).get(&meta.id()).map(TracedTask::enter);
+    if let Some(entered) = entered {
+        POLLED.with_borrow_mut(|polled| polled.push((meta.id(), entered)));
+    }
+}
+
+/// The entry of the task that is polled innermost, if it is this one.
+fn take_polled(id: Id) -> Option<Entered> {
+    POLLED.with_borrow_mut(|polled| {
+        let (_, entered) = polled.pop_if(|(polled, _)| *polled == id)?;
+        Some(entered)
+    })
+}
+
+/// Behind `terminated`, for a task that has ended.
+fn after_poll(meta: &TaskMeta<'_>) {
+    if let Some(entered) = take_polled(meta.id()) {
+        entered.pause();
+    }
+}
+
+fn terminated(meta: &TaskMeta<'_>) {
+    let task = shard(meta.id()).remove(&meta.id());
+    match take_polled(meta.id()) {
+        Some(entered) => entered.end(),
+        // Aborted, or dropped with its runtime.
+        None => drop(task),
+    }
+}
