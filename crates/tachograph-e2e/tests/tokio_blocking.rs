@@ -97,7 +97,7 @@ fn a_closure_that_comes_too_late_ends_where_it_is_spawned() {
             drop(handle.spawn_blocking_traced(never_called));
         },
         |seen, ()| {
-            let steps = ["create by driver", "start", "label dropped", "end"];
+            let steps = ["create by driver", "start", "label aborted", "end"];
             seen.expect("never_called", &steps);
             let steps = ["create by -", "start", "yield", "start", "end"];
             seen.expect("driver", &steps);

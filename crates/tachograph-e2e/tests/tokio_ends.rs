@@ -2,7 +2,6 @@
 //!
 //! What a task drops at its end it drops as part of itself: a task that ends outside of a poll gets a thread for that.
 
-use std::future::pending;
 use std::panic::resume_unwind;
 use std::sync::{Arc, mpsc};
 
@@ -11,7 +10,7 @@ use tachograph_e2e::seen::Seen;
 use tachograph_e2e::stage::{Actor, KINDS, Kind, play, watch};
 use tachograph_tokio::FutureExt;
 use tokio::runtime::Builder;
-use tokio::sync::{Mutex, oneshot};
+use tokio::sync::{Mutex, Notify, oneshot};
 use tokio::task::JoinSet;
 
 /// The end of a task that was aborted, and of one that went with its runtime.
@@ -21,7 +20,7 @@ const DROPPED: &str = "label dropped";
 const PANICKED: &str = "label panicked";
 
 async fn wait_forever() {
-    pending::<()>().await;
+    Notify::new().notified().await;
 }
 
 async fn wait_for(end: oneshot::Receiver<()>) {
@@ -46,7 +45,7 @@ fn expect_dropped(seen: &Seen, name: &str, count: usize, function: &str, label: 
 async fn hog(runs: mpsc::Sender<()>, go_on: mpsc::Receiver<()>) {
     runs.send(()).expect("the driver waits");
     go_on.recv().expect("the driver says");
-    pending::<()>().await;
+    wait_forever().await;
 }
 
 #[test]
@@ -77,7 +76,7 @@ fn an_aborted_task_ends_when_it_does_not_run() {
             done.abort();
         },
         |seen, ()| {
-            expect_dropped(seen, "waiting", 1, "block in wait_forever", ABORTED);
+            expect_dropped(seen, "waiting", 1, "block in wait_forever: notify", ABORTED);
             expect_dropped(seen, "running", 1, "block in hog", ABORTED);
             seen.expect("unpolled", &["create by driver", "start", ABORTED, "end"]);
             seen.expect("done", &["create by driver", "start", "end"]);
@@ -110,7 +109,7 @@ fn what_an_aborted_task_drops_it_drops_itself() {
             assert!(holder.ended().is_none() && contender.ended().is_some());
         },
         |seen, ()| {
-            expect_dropped(seen, "holder", 1, "block in wait_forever", ABORTED);
+            expect_dropped(seen, "holder", 1, "block in wait_forever: notify", ABORTED);
             seen.expect(
                 "contender",
                 &[
@@ -161,7 +160,7 @@ fn a_join_set_takes_its_members_along() {
                 &[
                     "create by parent",
                     "start",
-                    "block in wait_forever",
+                    "block in wait_forever: notify",
                     "wake by -",
                     "start",
                     ABORTED,
@@ -233,7 +232,13 @@ fn a_panic_ends_its_task_under_a_label() {
                     "end",
                 ],
             );
-            expect_dropped(seen, "in drop", 1, "block in wait_forever", PANICKED);
+            expect_dropped(
+                seen,
+                "in drop",
+                1,
+                "block in wait_forever: notify",
+                PANICKED,
+            );
             seen.expect("after", &["create by driver", "start", "end"]);
         },
     );
@@ -252,7 +257,15 @@ fn tasks_that_wait_end_with_their_runtime() {
             }
             // The stage takes its runtime down.
         },
-        |seen, ()| expect_dropped(seen, "waiting", 20, "block in wait_forever", SHUT_DOWN),
+        |seen, ()| {
+            expect_dropped(
+                seen,
+                "waiting",
+                20,
+                "block in wait_forever: notify",
+                SHUT_DOWN,
+            )
+        },
     );
 }
 
