@@ -22,6 +22,9 @@ const HZ: u32 = 999;
 /// Names, and per cent of the CPU time.
 const SHARES: [(&str, u64); 4] = [("10 %", 10), ("20 %", 20), ("30 %", 30), ("40 %", 40)];
 
+/// A poll of `work`.
+const WORK: &str = "tokio_cpu::work::{{closure}}";
+
 /// Burns its share of `whole`, a little at a time; what that took by the clock, in nanoseconds.
 async fn work(share: u64, whole: Duration, seed: u64) -> u64 {
     let (mut random, mut burnt) = (seed, Duration::ZERO);
@@ -31,8 +34,8 @@ async fn work(share: u64, whole: Duration, seed: u64) -> u64 {
         random ^= random >> 7;
         random ^= random << 17;
         let before = thread_cpu();
-        // 0.1 to 0.3 ms for 10 %: all get round about as often.
-        burn(Duration::from_micros(share * (10 + random % 20)));
+        // 0.3 to 0.9 ms for 10 %: all get round about as often, and a poll is little beside it.
+        burn(Duration::from_micros(share * (30 + random % 60)));
         burnt += thread_cpu() - before;
         tokio::task::yield_now().await;
     }
@@ -143,7 +146,7 @@ fn samples_between_polls_are_nobodys() {
     for (generation, sample) in trace.samples() {
         let frames = generation.frames(&sample.sample);
         let task = Some(sample.sample.task.0).filter(|task| *task != 0);
-        if is_in(&frames, "tokio_cpu::work") {
+        if is_in(&frames, WORK) {
             working += 1;
             assert_eq!(seen.name_of(task), "worker", "{sample:?} {frames:#?}");
         } else if is_in(&frames, "multi_thread::worker")
