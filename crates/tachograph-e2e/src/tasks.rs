@@ -20,7 +20,7 @@ pub struct Life {
 pub struct Step {
     /// What happened.
     pub what: What,
-    /// The reason of a wait.
+    /// The reason of a wait; the name of a label or a region.
     pub reason: String,
     /// Function names of the stack of what waits or was created, leaf first.
     pub stack: Vec<String>,
@@ -55,6 +55,10 @@ pub enum What {
     End,
     /// It gets a label.
     Label,
+    /// A region of it begins.
+    RegionBegin,
+    /// Its innermost region ends.
+    RegionEnd,
 }
 
 /// The lives of all tasks of a trace, by id.
@@ -87,6 +91,16 @@ pub fn lives(trace: &[u8]) -> BTreeMap<u64, Life> {
                 life.steps
                     .push(step(What::Label, label.label.to_string(), Vec::new()));
             }
+            Kind::RegionBegin(region) | Kind::RegionEnd(region) => {
+                let Some(task) = event.task() else { continue };
+                let what = match event.kind() {
+                    Kind::RegionBegin(_) => What::RegionBegin,
+                    _ => What::RegionEnd,
+                };
+                let life = lives.entry(task.0).or_default();
+                life.steps
+                    .push(step(what, region.name.to_string(), Vec::new()));
+            }
             Kind::Transition(transition) => {
                 let Change::Task { id, from, to } = transition.change else {
                     continue;
@@ -107,7 +121,7 @@ pub fn lives(trace: &[u8]) -> BTreeMap<u64, Life> {
                     (TaskState::Running, TaskState::Syscall) => What::Syscall,
                     (TaskState::Syscall, TaskState::NotExist)
                     | (TaskState::Running, TaskState::NotExist) => What::End,
-                    (TaskState::Syscall, _) => What::Return,
+                    (TaskState::Syscall, TaskState::Running | TaskState::Runnable) => What::Return,
                     _ => continue,
                 };
                 life.steps

@@ -16,6 +16,7 @@ const WAITS: &[(&str, &str)] = &[
     ("tokio::task::join_set::", "join set"),
     ("tokio::runtime::task::join::", "join"),
     ("tokio::task::local::", "local set"),
+    ("tokio::sync::barrier::", "barrier"),
     ("tokio::sync::watch::", "watch changed"),
     ("tokio::sync::broadcast::", "broadcast recv"),
     ("tokio::sync::oneshot::", "oneshot recv"),
@@ -23,7 +24,6 @@ const WAITS: &[(&str, &str)] = &[
     ("tokio::sync::mpsc::bounded::Permit", "mpsc send"),
     ("tokio::sync::mpsc::bounded::reserve", "mpsc send"),
     ("tokio::sync::mpsc::", "mpsc recv"),
-    ("tokio::sync::barrier::", "barrier"),
     ("tokio::sync::mutex::", "mutex"),
     ("tokio::sync::rwlock::RwLock<T>::write", "rwlock write"),
     ("tokio::sync::rwlock::RwLock<T>::read", "rwlock read"),
@@ -196,6 +196,8 @@ fn library_frames(frames: &[NamedFrame]) -> usize {
         "core::",
         "std::",
         "alloc::",
+        // Of `catch_unwind`, in which Tokio clones some wakers.
+        "__rust_try",
         "tokio::",
         "futures_",
         "tokio_util::",
@@ -259,6 +261,30 @@ mod tests {
         ]);
         assert_eq!(wait(&stack), "timeout");
         assert!(telling("timeout") < telling("mpsc recv"));
+    }
+
+    #[test]
+    fn a_barrier_is_no_watch_channel() {
+        let stack = frames(&[
+            "tokio::sync::watch::Receiver<T>::changed::{{closure}}",
+            "tokio::sync::barrier::Barrier::wait_internal::{{closure}}",
+            "app::meet::{{closure}}",
+        ]);
+        assert_eq!(wait(&stack), "barrier");
+    }
+
+    #[test]
+    fn a_waker_is_cloned_where_panics_are_caught() {
+        let stack = frames(&[
+            "<core::panic::unwind_safe::AssertUnwindSafe<F> as core::ops::function::FnOnce<()>>::call_once",
+            "std::panicking::catch_unwind::do_call",
+            "__rust_try",
+            "std::panic::catch_unwind",
+            "tokio::sync::task::atomic_waker::AtomicWaker::do_register",
+            "<tokio::time::sleep::Sleep as core::future::future::Future>::poll",
+            "app::nap::{{closure}}",
+        ]);
+        assert_eq!(wait(&stack), "sleep");
     }
 
     #[test]

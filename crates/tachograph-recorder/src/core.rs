@@ -33,6 +33,7 @@ pub(crate) struct Core {
     recording_since: AtomicU64,
     /// When it began, in ticks.
     recording_began: AtomicU64,
+    run_since: AtomicU64,
     /// The youngest generation that was ever opened: numbers are not used again, whatever becomes of a recording.
     pub(crate) last_generation: AtomicU64,
     pub(crate) ids: [IdSource; 2],
@@ -56,6 +57,7 @@ pub(crate) static CORE: Core = Core {
     recording: AtomicU64::new(0),
     recording_since: AtomicU64::new(0),
     recording_began: AtomicU64::new(0),
+    run_since: AtomicU64::new(0),
     last_generation: AtomicU64::new(0),
     ids: [IdSource::new(), IdSource::new()],
     queue: Queue::new(),
@@ -97,6 +99,12 @@ impl Core {
         self.recording_began.load(Ordering::Relaxed)
     }
 
+    /// The generation before which nothing is of the run in progress. Stable inside a critical section.
+    pub(crate) fn run_since(&self) -> u64 {
+        // Relaxed: as `run`.
+        self.run_since.load(Ordering::Relaxed)
+    }
+
     /// Starts a recording and returns its number. Only while nothing is recorded.
     pub(crate) fn begin_recording(&self) -> u64 {
         self.events_lost.store(0, Ordering::Relaxed);
@@ -113,6 +121,9 @@ impl Core {
         // Relaxed: see `run`.
         let run = self.run.load(Ordering::Relaxed) + 1;
         self.run.store(run, Ordering::Relaxed);
+        let last = self.last_generation.load(Ordering::Relaxed);
+        self.run_since
+            .store(Generation(last).next().0, Ordering::Relaxed);
         self.procs.reset(run);
         self.tasks.walk(|task| {
             task.word.forget();

@@ -59,7 +59,7 @@ pub(crate) struct Owner {
     pub(crate) stamp: Stamp,
     /// The run in which the thread was introduced last.
     pub(crate) run: u64,
-    /// The generation of that introduction.
+    /// The first generation of that run. N.B. Not of the introduction: a task's regions may have begun elsewhere before that.
     pub(crate) since: u64,
     /// The first generation of the recording of that introduction.
     pub(crate) recording_since: u64,

@@ -403,7 +403,7 @@ impl Section {
             self.write_run(task, tried, name);
         }
         self.owner.run = run;
-        self.owner.since = self.generation;
+        self.owner.since = CORE.run_since();
         self.owner.recording_since = CORE.recording_since();
         // Release: pairs with the Acquire in `ThreadNote::of`.
         self.record.shared.run.store(run, Ordering::Release);

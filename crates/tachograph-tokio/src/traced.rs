@@ -46,8 +46,12 @@ pin_project! {
     impl<F> PinnedDrop for Traced<F> {
         fn drop(this: Pin<&mut Self>) {
             let mut this = this.project();
-            if let State::Task(task) = &this.head.state && this.future.is_some() {
-                task.drop_with(|| this.future.set(None));
+            match &this.head.state {
+                State::Task(task) if this.future.is_some() => {
+                    task.drop_with(|| this.future.set(None));
+                }
+                // Before the region that it is: what is named inside of it ends first.
+                _ => this.future.set(None),
             }
         }
     }
