@@ -31,6 +31,8 @@ pub(crate) struct Core {
     /// Counts recordings.
     recording: AtomicU64,
     recording_since: AtomicU64,
+    /// When it began, in ticks.
+    recording_began: AtomicU64,
     run_since: AtomicU64,
     /// The youngest generation that was ever opened: numbers are not used again, whatever becomes of a recording.
     pub(crate) last_generation: AtomicU64,
@@ -54,6 +56,7 @@ pub(crate) static CORE: Core = Core {
     run: AtomicU64::new(0),
     recording: AtomicU64::new(0),
     recording_since: AtomicU64::new(0),
+    recording_began: AtomicU64::new(0),
     run_since: AtomicU64::new(0),
     last_generation: AtomicU64::new(0),
     ids: [IdSource::new(), IdSource::new()],
@@ -90,6 +93,12 @@ impl Core {
         self.recording_since.load(Ordering::Relaxed)
     }
 
+    /// When the recording in progress began, in ticks.
+    pub(crate) fn recording_began(&self) -> u64 {
+        // Relaxed: as `run`.
+        self.recording_began.load(Ordering::Relaxed)
+    }
+
     /// The generation before which nothing is of the run in progress. Stable inside a critical section.
     pub(crate) fn run_since(&self) -> u64 {
         // Relaxed: as `run`.
@@ -99,6 +108,8 @@ impl Core {
     /// Starts a recording and returns its number. Only while nothing is recorded.
     pub(crate) fn begin_recording(&self) -> u64 {
         self.events_lost.store(0, Ordering::Relaxed);
+        self.recording_began
+            .store(self.clock.now(), Ordering::Relaxed);
         let last = self.last_generation.load(Ordering::Relaxed);
         self.recording_since
             .store(Generation(last).next().0, Ordering::Relaxed);

@@ -18,8 +18,10 @@ use crate::sync::{AtomicU64, Ordering};
 pub(crate) struct Coverage {
     /// The runtime that it drives or works for, 0 for none.
     runtime: AtomicU64,
-    /// 0 while it is parked.
+    /// 0 while it is parked, and before its first park is seen.
     busy_since: AtomicU64,
+    /// Since when it is busy if its first park is seen before an unpark: its birth or the recording's. 0 once it has rested.
+    began: AtomicU64,
     /// 0 between polls.
     poll_since: AtomicU64,
     counts: [AtomicU64; COUNTS],
@@ -48,6 +50,7 @@ impl Coverage {
         Self {
             runtime: AtomicU64::new(0),
             busy_since: AtomicU64::new(0),
+            began: AtomicU64::new(0),
             poll_since: AtomicU64::new(0),
             counts: [const { AtomicU64::new(0) }; COUNTS],
             reported: [const { AtomicU64::new(0) }; COUNTS],
@@ -73,8 +76,15 @@ impl Coverage {
         }
     }
 
+    /// The thread works for `runtime`, since `now`.
+    pub(crate) fn join(&self, runtime: u64, now: u64) {
+        self.runtime.store(runtime, Ordering::Relaxed);
+        self.began.store(now, Ordering::Relaxed);
+    }
+
     /// The thread is no worker any more.
     pub(crate) fn leave(&self, now: u64) -> bool {
+        self.began.store(0, Ordering::Relaxed);
         let since = self.busy_since.swap(0, Ordering::Relaxed);
         if since != 0 {
             self.add(BUSY, now.saturating_sub(since));
@@ -84,6 +94,11 @@ impl Coverage {
 
     /// The thread parks.
     pub(crate) fn park(&self, now: u64) {
+        if self.busy_since.load(Ordering::Relaxed) == 0 {
+            let began = self.began.load(Ordering::Relaxed);
+            self.busy_since.store(began, Ordering::Relaxed);
+            self.add(UNPARKS, u64::from(began != 0));
+        }
         if self.leave(now) {
             let before = self.polls_before.load(Ordering::Relaxed);
             let idle = self.counts[POLLS].load(Ordering::Relaxed) == before;
@@ -114,6 +129,7 @@ impl Coverage {
         let singles = [
             &self.runtime,
             &self.busy_since,
+            &self.began,
             &self.poll_since,
             &self.polls_before,
         ];
@@ -127,8 +143,9 @@ impl Coverage {
     }
 
     /// A recording begins: what was before is not of it.
-    pub(crate) fn begin(&self) {
+    pub(crate) fn begin(&self, now: u64) {
         self.busy_since.store(0, Ordering::Relaxed);
+        self.began.store(now, Ordering::Relaxed);
         self.poll_since.store(0, Ordering::Relaxed);
         let _ = self.take(0);
     }
@@ -208,6 +225,17 @@ mod tests {
         coverage.park(310);
         assert_eq!(coverage.take(400), Covered([110, 20, 1, 2, 1]));
         assert_eq!(coverage.take(500), Covered::default());
+    }
+
+    #[test]
+    fn a_thread_that_parks_first_was_busy_from_its_beginning() {
+        let coverage = Coverage::new();
+        coverage.join(7, 100);
+        coverage.park(150);
+        assert_eq!(coverage.take(200), Covered([50, 0, 0, 1, 1]));
+        // It was parked when the next park was seen: nobody knows since when.
+        coverage.park(300);
+        assert_eq!(coverage.take(300), Covered::default());
     }
 
     #[test]

@@ -44,24 +44,19 @@ impl Section {
 
     /// A stack whose only frame is the task's name. `None` (and the thread is muted) when there is no memory.
     pub(crate) fn task_name(&mut self, task: &TaskRecord) -> Option<u64> {
-        let leaf = match task.name() {
-            TaskName::Static(name) => self.name(name)?,
-            TaskName::Owned(name) => self.text(name)?,
-            name @ TaskName::Site(..) => self.site_name(name)?,
+        let known = task.name().key();
+        let leaf = match known.and_then(|key| self.owner.names.find_key(self.generation, key)) {
+            Some(id) => id,
+            None => self.new_task_name(task.name(), known)?,
         };
         self.stack(leaf, &[])
     }
 
-    fn site_name(&mut self, name: &TaskName) -> Option<u64> {
-        let TaskName::Site(type_name, location) = name else {
-            return Some(0);
-        };
-        let key = (*location as *const _ as usize, *type_name as usize);
-        if let Some(id) = self.owner.names.find_key(self.generation, key) {
-            return Some(id);
-        }
+    fn new_task_name(&mut self, name: &TaskName, key: Option<(usize, usize)>) -> Option<u64> {
         let id = name.with(|text| self.text(text))?;
-        self.owner.names.put_key(self.generation, key, id);
+        if let Some(key) = key {
+            self.owner.names.put_key(self.generation, key, id);
+        }
         Some(id)
     }
 

@@ -14,6 +14,8 @@ pub(crate) struct Tables {
     pub(crate) generation: u64,
     ids: HashMap<String, u64>,
     names: HashMap<u64, u64>,
+    /// Stacks of names by what stands for the name: there may be a million tasks of one kind.
+    kinds: HashMap<(usize, usize), u64>,
     strings: Option<BatchWriter>,
     stacks: Vec<RawStack>,
     pub(crate) events: u64,
@@ -25,6 +27,7 @@ impl Tables {
             generation,
             ids: HashMap::new(),
             names: HashMap::new(),
+            kinds: HashMap::new(),
             strings: None,
             stacks: Vec::new(),
             events: 0,
@@ -65,7 +68,15 @@ impl Tables {
 
     /// The id of a stack whose only frame is the task's name.
     pub(crate) fn task_name(&mut self, task: &TaskRecord) -> u64 {
-        task.name().with(|name| self.name_stack(name))
+        let Some(kind) = task.name().key() else {
+            return task.name().with(|name| self.name_stack(name));
+        };
+        if let Some(id) = self.kinds.get(&kind) {
+            return *id;
+        }
+        let id = task.name().with(|name| self.name_stack(name));
+        self.kinds.insert(kind, id);
+        id
     }
 
     fn write_string(&mut self, id: u64, text: &str) {

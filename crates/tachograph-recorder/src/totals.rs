@@ -34,7 +34,7 @@ pub(crate) struct Totals {
 impl Totals {
     pub(crate) fn begin() -> Self {
         for record in CORE.registry.live() {
-            record.shared.coverage.begin();
+            record.shared.coverage.begin(CORE.clock.now());
         }
         Self {
             started_ns: monotonic_nanos(),

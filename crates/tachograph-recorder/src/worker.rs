@@ -27,7 +27,7 @@ pub struct Pool {
 
 thread_local! {
     /// Whose thread this is. For when it registers, which it does at its first event.
-    static POOL: Cell<Option<Pool>> = const { Cell::new(None) };
+    static POOL: Cell<Option<(Pool, u64)>> = const { Cell::new(None) };
 }
 
 const PARK: &str = "park";
@@ -89,7 +89,11 @@ fn give_place_up(record: &'static ThreadRecord) {
 
 /// The calling thread belongs to a runtime from now on, until its end.
 pub fn thread_started(pool: Pool) {
-    POOL.set(Some(pool));
+    let now = match CORE.gate.is_on() {
+        true => CORE.clock.now(),
+        false => 0,
+    };
+    POOL.set(Some((pool, now)));
     if let Some(record) = bound()
         && record.flag.is_clear()
     {
@@ -99,7 +103,10 @@ pub fn thread_started(pool: Pool) {
 
 /// Tells a record what its thread is for. On that thread, outside of a critical section.
 pub(crate) fn join_pool(record: &'static ThreadRecord) {
-    if let Some(pool) = POOL.get() {
+    if let Some((pool, since)) = POOL.get() {
+        // It may be older than the recording.
+        let since = since.max(CORE.recording_began());
+        record.shared.coverage.join(pool.runtime, since);
         // SAFETY: own thread, outside of a critical section; the reference ends here.
         let owner = unsafe { record.owner() };
         owner.pool = Some(pool);
@@ -113,7 +120,7 @@ pub(crate) fn join_pool(record: &'static ThreadRecord) {
 /// The calling thread, which drives a runtime, has nothing to do: it puts its processor slot down.
 pub fn thread_parks() {
     if CORE.gate.is_on()
-        && let Some(record) = bound()
+        && let Some(record) = this_thread()
     {
         record.shared.coverage.park(CORE.clock.now());
         park(record);
