@@ -146,12 +146,12 @@ fn samples_between_polls_are_nobodys() {
     for (generation, sample) in trace.samples() {
         let frames = generation.frames(&sample.sample);
         let task = Some(sample.sample.task.0).filter(|task| *task != 0);
-        if is_in(&frames, WORK) {
+        if is_in(frames, WORK) {
             working += 1;
             assert_eq!(seen.name_of(task), "worker", "{sample:?} {frames:#?}");
-        } else if is_in(&frames, "multi_thread::worker")
-            && !is_in(&frames, "achograph_")
-            && !is_in(&frames, "tokio_cpu")
+        } else if is_in(frames, "multi_thread::worker")
+            && !is_in(frames, "achograph_")
+            && !is_in(frames, "tokio_cpu")
         {
             scheduling += 1;
             assert_eq!(seen.name_of(task), "-", "{sample:?} {frames:#?}");
