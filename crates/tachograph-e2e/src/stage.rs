@@ -6,7 +6,7 @@
 
 use std::future::Future;
 use std::pin::Pin;
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Barrier, Condvar, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll};
 use std::thread;
 use std::time::Duration;
@@ -220,6 +220,22 @@ impl Stage {
     /// How long a pause takes.
     pub fn pace(&self) -> Duration {
         self.pace
+    }
+
+    /// Waits until every thread of the runtime is through with what it was polling: a pause is told before the runtime has put the task
+    /// down, and a task that is shut down before that is one that was aborted.
+    pub fn settle(&self) {
+        let threads = match self.kind {
+            Kind::CurrentThread => 1,
+            Kind::Workers(workers) => workers,
+        };
+        // All at once: each of them keeps a thread until the last one is there.
+        let all = Arc::new(Barrier::new(threads + 1));
+        for _ in 0..threads {
+            let all = Arc::clone(&all);
+            drop(self.handle.spawn(async move { all.wait().is_leader() }));
+        }
+        all.wait();
     }
 
     /// Lets generations pass.

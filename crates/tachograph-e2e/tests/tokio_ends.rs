@@ -255,7 +255,8 @@ fn tasks_that_wait_end_with_their_runtime() {
                 let waiting = stage.spawn("waiting", wait_forever());
                 waiting.paused(1);
             }
-            // The stage takes its runtime down.
+            // Then the stage takes its runtime down.
+            stage.settle();
         },
         |seen, ()| {
             expect_dropped(

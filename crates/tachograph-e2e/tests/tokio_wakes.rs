@@ -226,7 +226,8 @@ fn only_the_wake_that_ends_a_wait_is_told() {
             stage.pass();
             // It is no more, and neither is what ran it.
             waker.wake_by_ref();
-            waker.clone().wake();
+            let again = waker.clone();
+            again.wake();
             waker
         },
         |seen, waker| {
