@@ -292,6 +292,18 @@ impl Owner {
         region.generation >= self.since && region.name_id != SCOPE
     }
 
+    /// The poll is over: what the task leaves open goes with it.
+    #[inline(always)]
+    pub(crate) fn leave_poll(
+        &mut self,
+        left: &mut Option<Box<Vec<OpenRegion>>>,
+        base: usize,
+        poll: u64,
+    ) {
+        self.regions.leave(base, left);
+        self.awaits.begin(poll);
+    }
+
     /// The task that runs on the thread, if that is one that something has been recorded of.
     #[inline(always)]
     pub(crate) fn current(&self) -> Option<&TaskRecord> {

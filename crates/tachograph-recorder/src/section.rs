@@ -152,6 +152,24 @@ impl Section {
         }
     }
 
+    /// Begins a critical section for one event, between a runtime's tasks, if nothing has to be seen to first.
+    #[inline(always)]
+    pub(crate) fn begin_between(record: &'static ThreadRecord) -> Option<Self> {
+        let Entry::In(generation) = CORE.gate.enter(&record.flag) else {
+            return None;
+        };
+        // SAFETY: inside the critical section of `generation`.
+        let fits = unsafe { record.slot(generation) }.fits(generation, 1);
+        // SAFETY: inside the critical section; the reference ends here.
+        let owner = unsafe { record.owner() };
+        // A runtime between tasks is in no blocking section.
+        if fits && owner.flow == Flow::Runtime && owner.proc.is_some() {
+            return Some(Self::of(record, generation));
+        }
+        CORE.gate.leave(&record.flag);
+        None
+    }
+
     #[inline(always)]
     fn prepared(record: &'static ThreadRecord, prepared: Prepared) -> Option<Self> {
         (prepared.generation != 0).then(|| {
