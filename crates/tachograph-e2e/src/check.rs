@@ -193,6 +193,7 @@ fn statuses(generation: &Generation) -> Result<(), String> {
                     | EventKind::GoStatus
                     | EventKind::GoStatusStack
                     | EventKind::GoCreate
+                    | EventKind::GoCreateBlocked
             );
             resource.stated += u32::from(states);
             resource.sequences.extend(raw.arg(sequence));

@@ -37,7 +37,7 @@ fn named_futures_nest_over_waits() {
         |stage| {
             let [first, second, third] = [(); 3].map(|()| oneshot::channel());
             let future = outer(first.1, second.1, third.1).traced("outer");
-            let task = stage.spawn("task", async { future.await });
+            let task = stage.spawn("task", future);
             for (number, tell) in [first.0, second.0, third.0].into_iter().enumerate() {
                 task.paused(number as u64 + 1);
                 tell.send(()).expect("it waits");
@@ -154,7 +154,7 @@ fn regions_of_a_task_that_is_aborted_end_in_it() {
         &KINDS,
         |stage| {
             let future = pending::<()>().traced("inner").traced("outer");
-            let task = stage.spawn("task", async { future.await });
+            let task = stage.spawn("task", future);
             task.paused(1);
             task.abort();
             assert!(task.ended().is_none());
@@ -254,8 +254,7 @@ fn a_region_ends_on_a_thread_that_was_not_there_at_its_begin() {
         &[Kind::Workers(1)],
         |stage| {
             let [first, second, third] = [(); 3].map(|()| oneshot::channel());
-            let future = outer(first.1, second.1, third.1).traced("outer");
-            let task = async { future.await };
+            let task = outer(first.1, second.1, third.1).traced("outer");
             let mut task: Pin<Box<dyn Future<Output = ()> + Send>> =
                 Box::pin(task.traced("task").into_task());
             let mut poll = |name: &str| {

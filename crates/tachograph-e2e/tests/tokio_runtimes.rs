@@ -1,7 +1,6 @@
 //! Runtimes of all kinds, in the trace: two at once, on one thread, with local tasks, with 100,000 tasks that wait; every way to spawn.
 
 use std::cell::Cell;
-use std::future::pending;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
@@ -9,7 +8,7 @@ use std::time::Duration;
 use tachograph_e2e::load::tid;
 use tachograph_e2e::record::turn;
 use tachograph_e2e::seen::Seen;
-use tachograph_e2e::stage::{Kind, PERIODS, Stage, play};
+use tachograph_e2e::stage::{Kind, Stage, play};
 use tachograph_e2e::tasks::What;
 use tachograph_tokio::{FutureExt, HandleExt, JoinSetExt, LocalSetExt};
 use tokio::runtime::{Builder, Runtime};
@@ -143,13 +142,21 @@ async fn wait_locally(end: oneshot::Receiver<()>, shared: Rc<Cell<u32>>) {
     shared.set(shared.get() + 10);
 }
 
+async fn wait_forever() {
+    Notify::new().notified().await;
+}
+
+async fn left_behind() {
+    unreachable!("nobody polls it");
+}
+
 async fn local_main() {
     let shared = Rc::new(Cell::new(0));
     let (tell, told) = oneshot::channel();
     let waiting = wait_locally(told, shared.clone())
         .traced("local")
         .spawn_local();
-    let aborted = tachograph_tokio::spawn_local(pending::<()>());
+    let aborted = tachograph_tokio::spawn_local(wait_forever());
     while shared.get() == 0 {
         yield_now().await;
     }
@@ -168,19 +175,49 @@ fn local_tasks_stay_on_their_thread() {
         &[Kind::Workers(1)],
         |_| {
             let local = LocalSet::new();
-            let early = local.spawn_local_traced(async {});
+            let early = local.spawn_local_traced(spawned());
             let runtime = on_one_thread();
-            tachograph_tokio::block_on(&runtime, local.run_until(local_main().traced("main")));
-            tachograph_tokio::block_on(&runtime, local.run_until(early)).expect("no panic");
-            drop(local_main().traced("left").into_task());
-            local.spawn_local_traced(pending::<()>());
+            runtime.block_on(local.run_until(local_main()).traced("main"));
+            runtime
+                .block_on_traced(local.run_until(early))
+                .expect("no panic");
+            drop(local.spawn_local_traced(left_behind()));
             drop(local);
             tid()
         },
         |seen, thread| {
-            seen.expect("local", &["?"]);
-            seen.expect("pending", &["?"]);
-            assert!(threads_of(seen, "local").iter().all(|at| *at == thread));
+            seen.expect(
+                "local",
+                &[
+                    "create by main",
+                    "start",
+                    "+held",
+                    "block in wait_locally: oneshot recv",
+                    "wake by main",
+                    "start",
+                    "-held",
+                    "end",
+                ],
+            );
+            seen.expect(
+                "wait_forever",
+                &[
+                    "create by main",
+                    "start",
+                    "block in wait_forever: notify",
+                    "wake by -",
+                    "start",
+                    "label aborted",
+                    "end",
+                ],
+            );
+            seen.expect("spawned", &["create by driver", "start", "end"]);
+            let label = "label dropped with its local set";
+            seen.expect("left_behind", &["create by driver", "start", label, "end"]);
+            for name in ["main", "local", "wait_forever", "spawned", "left_behind"] {
+                let here = threads_of(seen, name).iter().all(|at| *at == thread);
+                assert!(here, "{}: {name}", seen.name);
+            }
         },
     );
 }
@@ -232,13 +269,8 @@ fn every_way_to_spawn_is_a_task() {
             });
         },
         |seen, ()| {
-            seen.expect_all("spawned", 8, &["create by driver", "start", "end"]);
+            seen.expect_all("spawned", 9, &["create by driver", "start", "end"]);
             seen.expect_all("called", 4, &["create by driver", "start", "end"]);
         },
     );
-}
-
-#[test]
-fn periods_are_three() {
-    assert_eq!(PERIODS.len(), 3);
 }

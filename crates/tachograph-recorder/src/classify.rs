@@ -90,6 +90,11 @@ const DRIVERS: &[(&str, &str)] = &[
 
 /// Functions that drop tasks.
 const ENDS: &[(&str, &str)] = &[
+    // Not its other functions, which are on the stack of all that its tasks do.
+    (
+        "tokio::task::local::LocalSet as core::ops::drop::Drop",
+        "dropped with its local set",
+    ),
     ("close_and_shutdown_all", "runtime shutdown"),
     (
         "tokio::runtime::runtime::Runtime::shutdown",
@@ -99,7 +104,6 @@ const ENDS: &[(&str, &str)] = &[
         "tokio::runtime::scheduler::current_thread::shutdown",
         "runtime shutdown",
     ),
-    ("tokio::task::local::LocalSet", "dropped with its local set"),
     ("cancel_task", "aborted"),
     ("Harness<T,S>::shutdown", "aborted"),
     ("remote_abort", "aborted"),
@@ -261,6 +265,20 @@ mod tests {
         ]);
         assert_eq!(wait(&stack), "timeout");
         assert!(telling("timeout") < telling("mpsc recv"));
+    }
+
+    #[test]
+    fn a_local_set_takes_its_tasks_along_and_runs_those_that_are_aborted() {
+        let dropped = frames(&[
+            "tokio::runtime::task::list::LocalOwnedTasks<S>::close_and_shutdown_all",
+            "<tokio::task::local::LocalSet as core::ops::drop::Drop>::drop::{{closure}}",
+        ]);
+        assert_eq!(end(&dropped), "dropped with its local set");
+        let aborted = frames(&[
+            "tokio::runtime::task::harness::cancel_task",
+            "tokio::task::local::LocalSet::tick",
+        ]);
+        assert_eq!(end(&aborted), "aborted");
     }
 
     #[test]
