@@ -18,19 +18,22 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use tachograph_wire::metadata::{
-    CauseCounts, Count, EventsLost, GenerationTimes, Metadata, SampleCounts, Thread, ThreadKind,
-    Weights,
+    CauseCounts, Count, EventsLost, GenerationTimes, Metadata, Proc, SampleCounts, Thread,
+    ThreadKind, Weights,
 };
-use tachograph_wire::{BatchWriter, ClockSnapshot, Frequency, Generation, TaskId, ThreadId, Ticks};
+use tachograph_wire::{
+    BatchWriter, ClockSnapshot, Frequency, Generation, ProcId, TaskId, ThreadId, Ticks,
+};
 
 use crate::barrier::{FenceKind, heavy_fence};
 use crate::clock::{TICKS_PER_SECOND, monotonic_nanos};
 use crate::core::CORE;
+use crate::coverage;
 use crate::engine::Engine;
 use crate::notes::Notes;
 use crate::own_task::Line;
 use crate::package::Closing;
-use crate::record::ThreadRecord;
+use crate::record::{NO_PROC, NO_WORKER, ThreadRecord};
 use crate::sample::counters::Tally;
 use crate::sample::drain::Drain;
 use crate::sync::{Ordering, lock};
@@ -101,6 +104,10 @@ impl Engine {
             unknown: Vec::new(),
         })];
         metadata.extend(self.setup_metadata());
+        metadata.extend(live.iter().filter_map(|record| proc_metadata(record)));
+        let covered = coverage::take(&live, quiet);
+        metadata.extend(covered.iter().map(|(runtime, one)| one.metadata(*runtime)));
+        self.totals.add_coverage(&covered);
         let lost = self.close_samples(&mut drain, &live, &mut metadata);
         self.report_losses(&mut tables, &lost, &mut metadata);
         if next == Next::Suspension {
@@ -136,6 +143,8 @@ impl Engine {
         CORE.ids[(generation & 1) as usize].reset();
         CORE.queue.open(generation, sync_batch(generation));
         self.generation = generation;
+        self.opened = std::time::Instant::now();
+        self.handed_before = CORE.queue.handed_bytes();
         // Relaxed: recordings are serialised.
         CORE.last_generation.store(generation, Ordering::Relaxed);
         self.drain = Drain::new(generation);
@@ -319,6 +328,25 @@ fn thread_metadata(record: &ThreadRecord) -> Metadata {
             ThreadKind::Unregistered
         }),
         unknown: Vec::new(),
+    })
+}
+
+/// Of a runtime's thread: the slot that it holds or has put down.
+fn proc_metadata(record: &ThreadRecord) -> Option<Metadata> {
+    let shared = &record.shared;
+    // Relaxed (all): for information.
+    let proc = shared.runtime_proc.load(Ordering::Relaxed);
+    let pool = shared.pool()?;
+    (proc != NO_PROC).then(|| {
+        let worker = shared.worker.load(Ordering::Relaxed);
+        Metadata::Proc(Proc {
+            proc: ProcId(proc),
+            runtime: pool.runtime,
+            name: pool.name.map(str::to_owned),
+            worker: (worker != NO_WORKER).then_some(worker),
+            thread: ThreadId(record.tid()),
+            unknown: Vec::new(),
+        })
     })
 }
 

@@ -19,6 +19,7 @@ use crate::slot::{IdSource, Outlet};
 use crate::stack::EventWalk;
 use crate::sync::{AtomicU64, Ordering};
 use crate::tasks::Tasks;
+use crate::worker::Places;
 
 /// Everything that outlives a recording.
 #[derive(Debug)]
@@ -37,6 +38,7 @@ pub(crate) struct Core {
     pub(crate) procs: Procs,
     pub(crate) registry: Registry,
     pub(crate) tasks: Tasks,
+    pub(crate) places: Places,
     pub(crate) sampler: Sampler,
     pub(crate) event_walk: EventWalk,
     next_task: AtomicU64,
@@ -57,6 +59,7 @@ pub(crate) static CORE: Core = Core {
     procs: Procs::new(),
     registry: Registry::new(),
     tasks: Tasks::new(),
+    places: Places::new(),
     sampler: Sampler::new(),
     event_walk: EventWalk::new(),
     next_task: AtomicU64::new(1),

@@ -32,6 +32,14 @@ pub(crate) const TICK: Duration = Duration::from_millis(100);
 const BACKLOG: usize = 4;
 /// Tables that wait for the next advance to be freed; with more, newer code waits.
 const MAX_RETIRED: usize = 16;
+/// What a task's status takes.
+const STATUS_BYTES: u64 = 19;
+/// Statuses that no generation is stretched for.
+const STATUS_BYTES_FOR_FREE: u64 = 64 << 10;
+/// How much more than statuses a generation is to hold.
+const STATUS_SHARE: u64 = 20;
+/// Periods that a generation may last at most.
+const MOST_PERIODS: u32 = 60;
 /// A blocking section longer than this loses its processor slot at the next tick.
 const LONG_SECTION_TICKS: u64 = TICKS_PER_SECOND / 50;
 
@@ -57,6 +65,9 @@ pub(crate) struct Engine {
     pub(crate) gap_to_report: Option<Gap>,
     pub(crate) totals: Totals,
     armory: Option<Armory>,
+    /// When the open generation was opened, and what had been handed over by then.
+    pub(crate) opened: Instant,
+    pub(crate) handed_before: u64,
     loaded: (u64, u64),
     /// Since when, in ticks, nothing is recorded because the sink is behind.
     suspended: Option<u64>,
@@ -80,6 +91,8 @@ impl Engine {
             gap_to_report: None,
             totals: Totals::begin(),
             armory: setup.plan.map(|_| Armory::new()),
+            opened: Instant::now(),
+            handed_before: 0,
             loaded: load_counters(),
             suspended: None,
             setup,
@@ -116,13 +129,22 @@ impl Engine {
                 next_tick = now + TICK;
             }
             self.mind_the_sink();
-            let due = now >= next_advance || self.retired_tables.len() >= MAX_RETIRED;
-            if due && self.may_advance() {
+            let due = now >= next_advance && !self.stretches(now);
+            if (due || self.retired_tables.len() >= MAX_RETIRED) && self.may_advance() {
                 self.advance(Next::Generation);
                 next_advance = now + self.setup.period;
             }
         }
         self.end()
+    }
+
+    /// Whether the generation goes on beyond its period: stating all tasks would be more than a twentieth of what it has to say.
+    fn stretches(&self, now: Instant) -> bool {
+        let statuses = CORE.tasks.count() as u64 * STATUS_BYTES;
+        let said = CORE.queue.handed_bytes().saturating_sub(self.handed_before);
+        statuses > STATUS_BYTES_FOR_FREE
+            && said < statuses * STATUS_SHARE
+            && now < self.opened + self.setup.period.saturating_mul(MOST_PERIODS)
     }
 
     fn may_advance(&self) -> bool {

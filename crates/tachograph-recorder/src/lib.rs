@@ -49,6 +49,8 @@ mod clock;
 #[cfg(not(loom))]
 mod core;
 #[cfg(not(loom))]
+mod coverage;
+#[cfg(not(loom))]
 mod engine;
 #[cfg(not(loom))]
 mod error;
@@ -126,7 +128,7 @@ pub use crate::{
     scope::InTask,
     session::{MAX_SAMPLE_HZ, Recorder, Recording, SampleTimer, StopHandle, Symbols},
     stack::AwaitStacks,
-    summary::{SampleSummary, Summary},
+    summary::{RuntimeSummary, SampleSummary, Summary},
 };
 #[cfg(not(loom))]
 pub use tachograph_wire::metadata::Cause;

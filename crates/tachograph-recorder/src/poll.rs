@@ -29,7 +29,7 @@ use crate::stack::EventStack;
 use crate::sync::Arc;
 use crate::task_word::{Doing, Tried};
 use crate::tasks::{TaskName, TaskRecord};
-use crate::wake;
+use crate::{wake, worker};
 
 /// Events of the longest way into a poll: what ran makes way, the task is stated, unblocked, started.
 const BEGIN_EVENTS: usize = 6;
@@ -230,6 +230,9 @@ impl<'a> Run<'a> {
             section.slot.lift_limit();
             // SAFETY: this thread polls the task.
             let base = section.owner.regions.enter(unsafe { task.regions() });
+            if interrupted.flow() == Flow::Runtime {
+                record.shared.coverage.poll_begins(section.now);
+            }
             let outer_poll = section.owner.awaits.begin(why.stack_pointer());
             return Some(Began {
                 record,
@@ -245,6 +248,7 @@ impl<'a> Run<'a> {
     fn pause(self) {
         let run = ManuallyDrop::new(self);
         let said = run.began.and_then(|began| run.say_pause(began));
+        run.leave_place();
         if said.is_none() {
             run.unsaid(|doing| match doing {
                 Doing::RunningWoken => Some(Doing::Runnable),
@@ -282,6 +286,7 @@ impl<'a> Run<'a> {
 
     fn end_with(&self, end: End) {
         let said = self.began.and_then(|began| self.say_end(began, end));
+        self.leave_place();
         if said.is_none() {
             self.unsaid(|_| Some(Doing::Dead));
         }
@@ -323,8 +328,23 @@ impl<'a> Run<'a> {
         section.owner.regions.leave(began.base, left);
         section.owner.awaits.begin(began.outer_poll);
         match began.interrupted.flow() {
-            Flow::Runtime => section.nothing_runs(),
+            Flow::Runtime => {
+                section.record.shared.coverage.poll_ends(section.now);
+                section.nothing_runs();
+            }
             _ => go_on(section, began.interrupted),
+        }
+    }
+
+    /// A thread that has lost its place as a worker has no use for a slot behind the poll.
+    #[inline(always)]
+    fn leave_place(&self) {
+        if let Some(began) = &self.began {
+            // SAFETY: own thread, outside of a critical section; the reference ends here.
+            let lost = unsafe { began.record.owner() }.lost_slot;
+            if lost {
+                worker::leave_place(began.record);
+            }
         }
     }
 

@@ -14,7 +14,8 @@ use std::time::Duration;
 use crate::buffer::{BUFFER_BYTES, Buffer, Sealed};
 use crate::package::Closing;
 use crate::sync::{
-    AtomicBool, AtomicUsize, Condvar, Mutex, MutexGuard, Ordering, lock, wait, wait_timeout,
+    AtomicBool, AtomicU64, AtomicUsize, Condvar, Mutex, MutexGuard, Ordering, lock, wait,
+    wait_timeout,
 };
 
 /// One piece of a generation.
@@ -61,6 +62,8 @@ const BLOCKS_PER_WAKE: usize = 8;
 pub(crate) struct Queue {
     state: Mutex<State>,
     work: Condvar,
+    /// Bytes handed over since the recording began.
+    handed: AtomicU64,
     /// Bytes that wait for the sink. What the threads still fill is not among them: it is bounded by their number.
     in_flight: AtomicUsize,
     limit: AtomicUsize,
@@ -93,6 +96,7 @@ impl Queue {
                 finished: false,
             }),
             work: Condvar::new(),
+            handed: AtomicU64::new(0),
             in_flight: AtomicUsize::new(0),
             limit: AtomicUsize::new(usize::MAX),
             pressed: AtomicBool::new(false),
@@ -123,6 +127,11 @@ impl Queue {
         let mut state = self.state();
         state.finished = false;
         state.generations.clear();
+    }
+
+    /// Bytes handed over so far: only ever more.
+    pub(crate) fn handed_bytes(&self) -> u64 {
+        self.handed.load(Ordering::Relaxed)
     }
 
     /// Makes room for generation `generation`, whose first bytes are `sync` (rule 1).
@@ -304,7 +313,8 @@ impl Queue {
     }
 
     fn count(&self, bytes: usize) {
-        // Relaxed: see `begin`.
+        // Relaxed (both): see `begin`.
+        self.handed.fetch_add(bytes as u64, Ordering::Relaxed);
         let held = self.in_flight.fetch_add(bytes, Ordering::Relaxed) + bytes;
         if held > self.limit.load(Ordering::Relaxed) {
             self.press();

@@ -9,6 +9,7 @@
 use std::cell::UnsafeCell;
 use std::ptr::NonNull;
 
+use crate::coverage::Coverage;
 use crate::gate::WriteFlag;
 use crate::names::NameCache;
 use crate::procs::Proc;
@@ -16,13 +17,15 @@ use crate::regions::{BACKGROUND, INHERITED, OpenRegion, OpenRegions, SCOPE};
 use crate::sample::state::SampleState;
 use crate::slot::{Slot, Stamp};
 use crate::stack::{Awaits, EventCache};
-use crate::sync::{Arc, AtomicBool, AtomicU64, Mutex, Ordering};
+use crate::sync::{Arc, AtomicBool, AtomicU64, Mutex, Ordering, lock};
 use crate::syscall::Syscall;
 use crate::tasks::TaskRecord;
 use crate::worker::Pool;
 
 /// "No processor slot" in `Context::proc` and on the wire.
 pub(crate) const NO_PROC: u64 = u64::MAX;
+/// "No worker" in `Shared::worker`.
+pub(crate) const NO_WORKER: u64 = u64::MAX;
 /// "No task" in `Context::task` and in samples on the wire.
 pub(crate) const NO_TASK: u64 = 0;
 
@@ -74,6 +77,8 @@ pub(crate) struct Owner {
     pub(crate) own: Option<Arc<TaskRecord>>,
     /// What a runtime's thread is for.
     pub(crate) pool: Option<Pool>,
+    /// The thread's slot was taken in a blocking section: another thread may have its place as a worker.
+    pub(crate) lost_slot: bool,
     /// Where the poll in progress has parked.
     pub(crate) awaits: Awaits,
     pub(crate) names: NameCache,
@@ -106,6 +111,18 @@ pub(crate) struct Shared {
     /// Stacks of awaits and wakes that the thread could not afford.
     pub(crate) stacks_left_out: AtomicU64,
     pub(crate) cpu: Cpu,
+    pub(crate) coverage: Coverage,
+    /// The slot that the thread held last as a runtime's, and which worker it was; `NO_PROC` and `NO_WORKER` for none.
+    pub(crate) runtime_proc: AtomicU64,
+    pub(crate) worker: AtomicU64,
+    pub(crate) pool: Mutex<Option<Pool>>,
+}
+
+impl Shared {
+    /// Whose thread it is.
+    pub(crate) fn pool(&self) -> Option<Pool> {
+        *lock(&self.pool)
+    }
 }
 
 /// What runs on a thread.
@@ -165,6 +182,10 @@ impl ThreadRecord {
                     last: AtomicU64::new(0),
                     weight: AtomicU64::new(0),
                 },
+                coverage: Coverage::new(),
+                runtime_proc: AtomicU64::new(NO_PROC),
+                worker: AtomicU64::new(NO_WORKER),
+                pool: Mutex::new(None),
             },
             sample: SampleState::new(),
             event_cache: EventCache::new(),
@@ -216,6 +237,10 @@ impl ThreadRecord {
         shared.registered.store(false, Ordering::Relaxed);
         shared.exited.store(false, Ordering::Relaxed);
         shared.cpu.clear();
+        shared.coverage.clear();
+        shared.runtime_proc.store(NO_PROC, Ordering::Relaxed);
+        shared.worker.store(NO_WORKER, Ordering::Relaxed);
+        *lock(&shared.pool) = None;
         self.leave_run();
         self.sample.retire();
     }
@@ -240,6 +265,7 @@ impl Owner {
             flow: Flow::Own,
             own: None,
             pool: None,
+            lost_slot: false,
             awaits: Awaits::new(),
             names: NameCache::new(),
             regions: OpenRegions::new(),

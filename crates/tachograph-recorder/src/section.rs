@@ -27,6 +27,7 @@ use crate::sync::{Ordering, lock};
 use crate::syscall::Return;
 use crate::task_word::Doing;
 use crate::tasks::{TaskName, TaskRecord};
+use crate::worker;
 
 /// See the module's text. Dropping it ends the critical section.
 #[derive(Debug)]
@@ -77,7 +78,15 @@ enum NotReady {
 }
 
 /// A processor slot that was taken for a section, and the run that it is good for.
-type Spare = Option<(&'static Proc, u64)>;
+type Spare = Option<SpareProc>;
+
+#[derive(Clone, Copy)]
+struct SpareProc {
+    proc: &'static Proc,
+    run: u64,
+    /// Who held the slot of the worker that the thread is now.
+    predecessor: Option<&'static ThreadRecord>,
+}
 
 impl Drop for Section {
     #[inline(always)]
@@ -280,6 +289,7 @@ impl Section {
                 }
                 Err(why) => why,
             };
+            let section_inside = record.shared.syscall.is_inside();
             drop(section);
             match why {
                 NotReady::Closed => {
@@ -288,7 +298,7 @@ impl Section {
                 }
                 NotReady::WantsProc => {
                     give_back(spare);
-                    spare = Some(take_proc(record));
+                    spare = Some(take_proc(record, section_inside));
                 }
                 NotReady::WantsOwn => make_own(record),
             }
@@ -326,7 +336,7 @@ impl Section {
         if wants_own && self.owner.own.is_none() {
             return Err(NotReady::WantsOwn);
         }
-        if wants_proc && !spare.is_some_and(|(_, of)| of == run) {
+        if wants_proc && !spare.is_some_and(|spare| spare.run == run) {
             return Err(NotReady::WantsProc);
         }
         if self.slot.generation != self.generation {
@@ -343,7 +353,7 @@ impl Section {
             return Err(NotReady::Closed);
         }
         let spare_proc = match wants_proc && !inside {
-            true => spare.take().map(|(proc, _)| proc),
+            true => self.steal(spare).or_else(|| Some(spare.take()?.proc)),
             false => None,
         };
         if introduced {
@@ -400,6 +410,31 @@ impl Section {
         self.more(1).then_some(())
     }
 
+    /// Takes the slot of the worker that this thread has become from the one that it was, if that is in a blocking section. The spare one
+    /// is then left over.
+    fn steal(&mut self, spare: &Spare) -> Option<&'static Proc> {
+        let victim = spare.as_ref()?.predecessor?;
+        let shared = &victim.shared;
+        // Acquire: pairs with the Release in `Section::introduce`.
+        if shared.run.load(Ordering::Acquire) != CORE.run() {
+            return None;
+        }
+        let seen = shared.syscall.look()?;
+        // Relaxed: stored before the section's begin, which `look` has acquired.
+        let proc = CORE.procs.get(shared.proc.load(Ordering::Relaxed))?;
+        // The section began in a later generation than ours: its slot can't be taken in this one (`status` rule 4).
+        if proc.marks.is_ahead(self.generation) || !shared.syscall.take(seen) {
+            return None;
+        }
+        if proc.marks.claim(self.generation) {
+            let abandoned = ProcStatus::SyscallAbandoned.to_wire();
+            self.write(EventKind::ProcStatus, [proc.id, abandoned]);
+        }
+        let sequence = proc.marks.next_sequence(self.generation);
+        self.write(EventKind::ProcSteal, [proc.id, sequence, victim.tid()]);
+        Some(proc)
+    }
+
     /// Rule 2.
     fn state(&mut self) -> Option<()> {
         let inside = self.record.shared.syscall.is_inside();
@@ -436,6 +471,9 @@ impl Section {
         // Relaxed: read by this thread's handler and, through the section's end, by the advancer.
         self.record.context.proc.store(id, Ordering::Relaxed);
         self.record.shared.proc.store(id, Ordering::Relaxed);
+        if proc.is_some() && self.owner.pool.is_some() {
+            self.record.shared.runtime_proc.store(id, Ordering::Relaxed);
+        }
     }
 
     /// Ends the blocking section on the wire, if one is open there.
@@ -445,7 +483,8 @@ impl Section {
             Return::Kept => self.write(EventKind::GoSyscallEnd, []),
             Return::Taken => {
                 // N.B. Without a spare the engine took the slot a moment ago: nothing has changed, the next pass has one.
-                let (proc, _) = spare.take().ok_or(NotReady::WantsProc)?;
+                let proc = spare.take().ok_or(NotReady::WantsProc)?.proc;
+                self.owner.lost_slot = true;
                 // In this order (`ThreadNote::of`).
                 self.hold_proc(None);
                 self.record.shared.syscall.acknowledge();
@@ -501,12 +540,25 @@ impl Section {
     }
 }
 
-fn take_proc(record: &'static ThreadRecord) -> (&'static Proc, u64) {
+/// `returns`: from a blocking section that has lost its slot; then another thread may be the worker that this one was.
+fn take_proc(record: &'static ThreadRecord, returns: bool) -> SpareProc {
     // SAFETY: own thread, outside of its critical section; the reference ends here.
-    let parked = unsafe { record.owner() }.parked.take();
-    match parked {
+    let (parked, pool) = unsafe {
+        let owner = record.owner();
+        (owner.parked.take(), owner.pool)
+    };
+    let predecessor = match pool {
+        Some(pool) if !returns => aside(|| worker::take_place(record, pool)),
+        _ => None,
+    };
+    let (proc, run) = match parked {
         Some(parked) if parked.1 == CORE.run() => parked,
         _ => aside(|| CORE.procs.take()),
+    };
+    SpareProc {
+        proc,
+        run,
+        predecessor,
     }
 }
 
@@ -523,8 +575,8 @@ fn make_own(record: &'static ThreadRecord) {
 }
 
 fn give_back(spare: Spare) {
-    if let Some((proc, run)) = spare {
-        CORE.procs.give(proc, run);
+    if let Some(spare) = spare {
+        CORE.procs.give(spare.proc, spare.run);
     }
 }
 

@@ -11,6 +11,8 @@
 //! 3. Two words by parity are enough: a generation is closed before the one after the next is published (`advance`), and a word
 //!    holds the generation's number, so that nothing needs a reset. Its lower bits are enough, because `advance` states everything
 //!    that lives in every generation: a mark is two generations old at most.
+//! 4. Whoever takes a resource from a thread that has mentioned it in a later generation than the taker's own MUST NOT: the taker's event
+//!    would stand before what it follows.
 //!
 //! Modelled in `tests/loom_status.rs`, one case per rule.
 
@@ -64,17 +66,19 @@ impl Marks {
         (before & ((1 << NUMBER_BITS) - 1)) + 1
     }
 
-    /// Takes over what `other` holds: a task moves into the record of the thread that runs it.
-    pub fn adopt(&self, other: &Self) {
-        for (own, other) in self.0.iter().zip(&other.0) {
-            // Relaxed (both): both sides are owned by the adopting thread, inside its critical section.
-            own.store(other.load(Ordering::Relaxed), Ordering::Relaxed);
-        }
+    /// Whether somebody has mentioned the resource in the generation after `generation` (rule 4).
+    pub fn is_ahead(&self, generation: u64) -> bool {
+        // Relaxed: whoever asks has acquired what the mention belongs to.
+        let word = self.0[parity(generation + 1)].load(Ordering::Relaxed);
+        word >> NUMBER_BITS == ((generation + 1) << NUMBER_BITS) >> NUMBER_BITS
     }
 
     /// Forgets everything: the resource is reused by another owner, outside of any generation.
     pub fn clear(&self) {
-        self.adopt(&Self::new());
+        for (word, never) in self.0.iter().zip(NEVER) {
+            // Relaxed: outside of any generation.
+            word.store(never, Ordering::Relaxed);
+        }
     }
 }
 

@@ -4,8 +4,9 @@ use std::fmt::{self, Write};
 use std::time::Duration;
 
 use crate::barrier::FenceKind;
-use crate::clock::ClockKind;
+use crate::clock::{ClockKind, NANOS_PER_TICK};
 use crate::core::CORE;
+use crate::coverage::Covered;
 use crate::sample::counters::Tally;
 use crate::sample::handler;
 use crate::sample::timer::SampleSource;
@@ -35,12 +36,77 @@ pub struct Summary {
     pub gap_time: Duration,
     /// Stacks with more frames than the wire allows.
     pub stacks_cut: u64,
+    /// Stacks of awaits and wakes that threads could not afford (`AwaitStacks::Auto`).
+    pub stacks_left_out: u64,
+    /// Async runtimes whose threads were instrumented.
+    pub runtimes: Vec<RuntimeSummary>,
     /// CPU samples; `None` when none were asked for.
     pub samples: Option<SampleSummary>,
     /// The clock behind the timestamps.
     pub clock: ClockKind,
     /// How event path and engine are ordered.
     pub fence: FenceKind,
+}
+
+/// What an async runtime's threads did, and how much of it was seen as tasks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct RuntimeSummary {
+    /// The runtime's number in the process.
+    pub runtime: u64,
+    /// Time between parks, of all its threads.
+    pub busy: Duration,
+    /// Time in polls of traced tasks. What is missing to `busy` is the runtime's own, and that of tasks that nobody traces.
+    pub in_tasks: Duration,
+    /// Polls of traced tasks.
+    pub polls: u64,
+    /// Times that one of its threads was unparked.
+    pub unparks: u64,
+    /// Of those, the ones in which no traced task was polled until the next park.
+    pub unparks_without_task: u64,
+}
+
+impl RuntimeSummary {
+    fn new(runtime: u64, covered: &Covered) -> Self {
+        let [busy, in_tasks, polls, unparks, unparks_without_task] = covered.0;
+        let time = |ticks| Duration::from_nanos(ticks * NANOS_PER_TICK);
+        Self {
+            runtime,
+            busy: time(busy),
+            in_tasks: time(in_tasks),
+            polls,
+            unparks,
+            unparks_without_task,
+        }
+    }
+
+    fn write(&self, f: &mut String) -> fmt::Result {
+        let outside = self.busy.saturating_sub(self.in_tasks).as_secs_f64();
+        writeln!(
+            f,
+            "runtime {}    busy {:.3} s; {:.3} s in {} polls of traced tasks, {:.3} s outside ({:.0} %)",
+            self.runtime,
+            self.busy.as_secs_f64(),
+            self.in_tasks.as_secs_f64(),
+            self.polls,
+            outside,
+            100.0 * outside / self.busy.as_secs_f64().max(f64::MIN_POSITIVE)
+        )?;
+        if self.unparks_without_task > 0 {
+            writeln!(
+                f,
+                "             {} of {} times a worker was unparked, it polled no traced task",
+                self.unparks_without_task, self.unparks
+            )?;
+        }
+        if self.polls == 0 {
+            writeln!(
+                f,
+                "             NO TASK WAS TRACED: use tachograph::spawn, or traced(), where tokio::spawn is called"
+            )?;
+        }
+        Ok(())
+    }
 }
 
 /// What became of the CPU samples.
@@ -108,6 +174,12 @@ impl Summary {
             gaps: totals.gaps,
             gap_time: Duration::from_nanos(totals.gap_ns),
             stacks_cut: written.stacks_cut,
+            stacks_left_out: totals.stacks_left_out,
+            runtimes: totals
+                .coverage
+                .iter()
+                .map(|(runtime, covered)| RuntimeSummary::new(*runtime, covered))
+                .collect(),
             samples: setup.plan.map(|plan| SampleSummary {
                 hz: setup.hz,
                 source: plan.source,
@@ -167,6 +239,16 @@ impl Summary {
         }
         if self.stacks_cut > 0 {
             writeln!(f, "stacks cut   {}", self.stacks_cut)?;
+        }
+        if self.stacks_left_out > 0 {
+            writeln!(
+                f,
+                "await stacks {} left out, to spend less than 2 % of the time on them",
+                self.stacks_left_out
+            )?;
+        }
+        for runtime in &self.runtimes {
+            runtime.write(f)?;
         }
         match &self.samples {
             Some(samples) => samples.write(f),

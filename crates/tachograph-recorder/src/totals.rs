@@ -4,6 +4,7 @@ use tachograph_wire::metadata::Gap;
 
 use crate::clock::{NANOS_PER_TICK, clock_nanos, monotonic_nanos};
 use crate::core::CORE;
+use crate::coverage::CoveredByRuntime;
 use crate::engine::TICK;
 use crate::record::ThreadRecord;
 use crate::sample::arm::read_clock;
@@ -21,6 +22,8 @@ pub(crate) struct Totals {
     pub(crate) events_lost: u64,
     pub(crate) samples: Tally,
     pub(crate) weight: u64,
+    pub(crate) coverage: CoveredByRuntime,
+    pub(crate) stacks_left_out: u64,
     pub(crate) gaps: u64,
     pub(crate) gap_ns: u64,
     pub(crate) threads_sampled: u64,
@@ -30,6 +33,9 @@ pub(crate) struct Totals {
 
 impl Totals {
     pub(crate) fn begin() -> Self {
+        for record in CORE.registry.live() {
+            record.shared.coverage.begin();
+        }
         Self {
             started_ns: monotonic_nanos(),
             process_cpu_at_start_ns: process_cpu_ns(),
@@ -39,6 +45,8 @@ impl Totals {
             events_lost: 0,
             samples: Tally::default(),
             weight: 0,
+            coverage: CoveredByRuntime::new(),
+            stacks_left_out: 0,
             gaps: 0,
             gap_ns: 0,
             threads_sampled: 0,
@@ -53,6 +61,12 @@ impl Totals {
         self.weight += weight;
     }
 
+    pub(crate) fn add_coverage(&mut self, covered: &CoveredByRuntime) {
+        for (runtime, more) in covered {
+            self.coverage.entry(*runtime).or_default().add(more);
+        }
+    }
+
     pub(crate) fn add_gap(&mut self, gap: &Gap) {
         self.gaps += 1;
         self.gap_ns += (gap.end.0 - gap.start.0) * NANOS_PER_TICK;
@@ -60,6 +74,8 @@ impl Totals {
 
     /// A thread has ended, or the recording has.
     pub(crate) fn add_thread(&mut self, record: &ThreadRecord) {
+        let left_out = &record.shared.stacks_left_out;
+        self.stacks_left_out += left_out.swap(0, Ordering::Relaxed);
         let cpu = &record.shared.cpu;
         // Relaxed (all): the engine's own.
         let weight = cpu.weight.swap(0, Ordering::Relaxed);

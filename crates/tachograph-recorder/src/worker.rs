@@ -4,19 +4,23 @@
 //! life, takes it up when it leaves its park and puts it down when it parks; a blocking thread holds one as long as a closure runs.
 
 use std::cell::Cell;
+use std::collections::BTreeMap;
 
 use tachograph_wire::EventKind;
 
 use crate::core::{CORE, bound, this_thread};
 use crate::flow::NO_STACK;
-use crate::record::{Flow, ThreadRecord};
+use crate::record::{Flow, NO_WORKER, ThreadRecord};
 use crate::section::{Need, Section};
+use crate::sync::{Mutex, Ordering, lock};
 
-/// What a runtime's thread is for.
+/// Whose a thread is.
 #[derive(Clone, Copy, Debug)]
 pub struct Pool {
-    /// The runtime's number.
+    /// The runtime's number, from 1 on.
     pub runtime: u64,
+    /// The runtime's name.
+    pub name: Option<&'static str>,
     /// Which of the runtime's workers the calling thread is now, if any.
     pub worker: fn() -> Option<usize>,
 }
@@ -27,6 +31,61 @@ thread_local! {
 }
 
 const PARK: &str = "park";
+
+/// Which thread is which runtime's which worker. A worker that blocks in place leaves its place to another thread.
+#[derive(Debug)]
+pub(crate) struct Places(Mutex<BTreeMap<(u64, usize), &'static ThreadRecord>>);
+
+impl Places {
+    pub(crate) const fn new() -> Self {
+        Self(Mutex::new(BTreeMap::new()))
+    }
+}
+
+/// The thread takes a slot up, as a worker if it is one. Who had that worker's place before.
+pub(crate) fn take_place(
+    record: &'static ThreadRecord,
+    pool: Pool,
+) -> Option<&'static ThreadRecord> {
+    let worker = (pool.worker)();
+    // Relaxed: for metadata.
+    record.shared.worker.store(
+        worker.map_or(NO_WORKER, |worker| worker as u64),
+        Ordering::Relaxed,
+    );
+    let worker = worker?;
+    record
+        .shared
+        .coverage
+        .unpark(pool.runtime, CORE.clock.now());
+    let before = lock(&CORE.places.0).insert((pool.runtime, worker), record)?;
+    (!std::ptr::eq(before, record)).then_some(before)
+}
+
+/// The thread's slot was taken while it blocked in place, and it is between tasks again: if another thread is the worker now, this one
+/// needs no slot any more.
+#[cold]
+pub(crate) fn leave_place(record: &'static ThreadRecord) {
+    // SAFETY: own thread, outside of a critical section; the reference ends here.
+    let owner = unsafe { record.owner() };
+    if owner.flow != Flow::Runtime {
+        return;
+    }
+    owner.lost_slot = false;
+    let (Some(pool), Some(worker)) = (owner.pool, owner.pool.and_then(|pool| (pool.worker)()))
+    else {
+        return;
+    };
+    let holder = lock(&CORE.places.0).get(&(pool.runtime, worker)).copied();
+    if holder.is_some_and(|holder| !std::ptr::eq(holder, record)) {
+        thread_rests();
+    }
+}
+
+/// The thread ends, or its record does.
+fn give_place_up(record: &'static ThreadRecord) {
+    lock(&CORE.places.0).retain(|_, holder| !std::ptr::eq(*holder, record));
+}
 
 /// The calling thread belongs to a runtime from now on, until its end.
 pub fn thread_started(pool: Pool) {
@@ -44,6 +103,7 @@ pub(crate) fn join_pool(record: &'static ThreadRecord) {
         // SAFETY: own thread, outside of a critical section; the reference ends here.
         let owner = unsafe { record.owner() };
         owner.pool = Some(pool);
+        *lock(&record.shared.pool) = Some(pool);
         if owner.flow == Flow::Own && owner.own.is_none() {
             owner.flow = Flow::Runtime;
         }
@@ -55,6 +115,7 @@ pub fn thread_parks() {
     if CORE.gate.is_on()
         && let Some(record) = bound()
     {
+        record.shared.coverage.park(CORE.clock.now());
         park(record);
     }
 }
@@ -81,10 +142,14 @@ fn park(record: &'static ThreadRecord) -> Option<()> {
 }
 
 /// The calling thread has something to do again: it takes its processor slot up.
-pub fn thread_unparks() {
+pub fn thread_unparks(pool: Pool) {
     if CORE.gate.is_on()
         && let Some(record) = this_thread()
     {
+        record
+            .shared
+            .coverage
+            .unpark(pool.runtime, CORE.clock.now());
         unpark(record);
     }
 }
@@ -101,6 +166,7 @@ fn unpark(record: &'static ThreadRecord) -> Option<()> {
 
 /// The calling thread ends: a processor slot that it has put down is for others.
 pub(crate) fn leave_slot(record: &'static ThreadRecord) {
+    give_place_up(record);
     // SAFETY: own thread, outside of a critical section; the reference ends here.
     if let Some((proc, run)) = unsafe { record.owner() }.parked.take() {
         CORE.procs.give(proc, run);
@@ -126,9 +192,11 @@ pub fn thread_returns() {
 pub fn thread_rests() {
     if CORE.gate.is_on()
         && let Some(record) = bound()
-        && let Some((proc, run)) = rest(record)
     {
-        CORE.procs.give(proc, run);
+        record.shared.coverage.leave(CORE.clock.now());
+        if let Some((proc, run)) = rest(record) {
+            CORE.procs.give(proc, run);
+        }
     }
 }
 

@@ -22,6 +22,7 @@ pub struct Instrument {
     stop: Option<Hook>,
     park: Option<Hook>,
     unpark: Option<Hook>,
+    name: Option<&'static str>,
 }
 
 impl std::fmt::Debug for Instrument {
@@ -35,6 +36,13 @@ impl Instrument {
     #[must_use]
     pub fn new() -> Self {
         Self::default()
+    }
+
+    /// Names the runtime in traces.
+    #[must_use]
+    pub fn name(mut self, name: &'static str) -> Self {
+        self.name = Some(name);
+        self
     }
 
     /// As `Builder::on_thread_start`.
@@ -68,9 +76,10 @@ impl Instrument {
     /// Sets the builder's hooks.
     pub fn apply(self, builder: &mut Builder) -> &mut Builder {
         static RUNTIMES: AtomicU64 = AtomicU64::new(1);
-        // Relaxed: only uniqueness matters.
         let pool = Pool {
+            // Relaxed: only uniqueness matters.
             runtime: RUNTIMES.fetch_add(1, Ordering::Relaxed),
+            name: self.name,
             worker: tokio::runtime::worker_index,
         };
         let Self {
@@ -78,6 +87,7 @@ impl Instrument {
             stop,
             park,
             unpark,
+            name: _,
         } = self;
         builder.on_thread_start(move || {
             thread_started(pool);
@@ -91,7 +101,7 @@ impl Instrument {
             thread_parks();
         });
         builder.on_thread_unpark(move || {
-            thread_unparks();
+            thread_unparks(pool);
             call(&unpark);
         })
     }

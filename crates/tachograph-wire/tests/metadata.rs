@@ -2,7 +2,7 @@
 
 use tachograph_wire::limits::MAX_STRING_BYTES;
 use tachograph_wire::metadata::*;
-use tachograph_wire::{Generation, TaskId, ThreadId, Ticks};
+use tachograph_wire::{Generation, ProcId, TaskId, ThreadId, Ticks};
 
 fn parse(text: &str) -> Metadata {
     Metadata::parse(text)
@@ -67,6 +67,30 @@ fn examples() -> Vec<(Metadata, &'static str)> {
                 unknown: vec![],
             }),
             "tachograph/1 thread tid=4711 name=io%2050%25 task=9 kind=plain",
+        ),
+        (
+            Metadata::Proc(Proc {
+                proc: ProcId(3),
+                runtime: 1,
+                name: Some("http".into()),
+                worker: Some(0),
+                thread: ThreadId(4711),
+                unknown: vec![],
+            }),
+            "tachograph/1 proc id=3 runtime=1 name=http worker=0 tid=4711",
+        ),
+        (
+            Metadata::Coverage(Coverage {
+                runtime: 1,
+                busy: Ticks(125_000),
+                tasks: Ticks(100_000),
+                polls: Count(420),
+                unparks: Count(17),
+                idle_unparks: Count(2),
+                unknown: vec![],
+            }),
+            "tachograph/1 coverage runtime=1 busy_ticks=125000 task_ticks=100000 polls=420 unparks=17 \
+             unparks_without_task=2",
         ),
         (
             Metadata::Module(Module {

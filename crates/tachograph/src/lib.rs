@@ -40,8 +40,9 @@
 
 pub use tachograph_recorder::{
     AwaitStacks, Cause, ClockKind, FenceKind, InTask, MAX_SAMPLE_HZ, Recorder, Recording, Region,
-    SampleSource, SampleSummary, SampleTimer, StartError, StopError, StopHandle, Summary, Symbols,
-    Tally, Task, TaskHandle, UnwinderKind, blocking, is_recording, log, region, task, thread,
+    RuntimeSummary, SampleSource, SampleSummary, SampleTimer, StartError, StopError, StopHandle,
+    Summary, Symbols, Tally, Task, TaskHandle, UnwinderKind, blocking, is_recording, log, region,
+    task, thread,
 };
 
 #[cfg(feature = "tokio")]

@@ -20,8 +20,8 @@ use fields::{Fields, Line};
 use std::fmt;
 
 pub use records::{
-    Address, ClockSource, Count, EventsLost, Fence, Gap, GapCause, GenerationTimes, Module,
-    RecorderSetup, Sampling, SamplingSource, Thread, ThreadKind, Unwinder,
+    Address, ClockSource, Count, Coverage, EventsLost, Fence, Gap, GapCause, GenerationTimes,
+    Module, Proc, RecorderSetup, Sampling, SamplingSource, Thread, ThreadKind, Unwinder,
 };
 pub use samples::{Cause, CauseCounts, SampleCounts};
 pub use weights::{Run, Weights};
@@ -46,6 +46,10 @@ pub enum Metadata {
     Sampling(Sampling),
     /// `thread`: a thread and its name.
     Thread(Thread),
+    /// `proc`: a runtime's worker.
+    Proc(Proc),
+    /// `coverage`: how much of a runtime's time was seen as tasks.
+    Coverage(Coverage),
     /// `module`: a file mapped as code.
     Module(Module),
     /// `samples`: where the samples of a thread went.
@@ -116,6 +120,8 @@ impl Metadata {
             RecorderSetup::KIND => Self::Recorder(RecorderSetup::from_fields(fields)?),
             Sampling::KIND => Self::Sampling(Sampling::from_fields(fields)?),
             Thread::KIND => Self::Thread(Thread::from_fields(fields)?),
+            Proc::KIND => Self::Proc(Proc::from_fields(fields)?),
+            Coverage::KIND => Self::Coverage(Coverage::from_fields(fields)?),
             Module::KIND => Self::Module(Module::from_fields(fields)?),
             SampleCounts::KIND => Self::Samples(SampleCounts::from_fields(fields)?),
             Weights::KIND => Self::Weights(Weights::from_fields(fields)?),
@@ -139,6 +145,8 @@ impl Metadata {
             Self::Recorder(record) => record.to_line(),
             Self::Sampling(record) => record.to_line(),
             Self::Thread(record) => record.to_line(),
+            Self::Proc(record) => record.to_line(),
+            Self::Coverage(record) => record.to_line(),
             Self::Module(record) => record.to_line(),
             Self::Samples(record) => record.to_line(),
             Self::Weights(record) => return record.encode(),

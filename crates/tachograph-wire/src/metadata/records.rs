@@ -4,7 +4,7 @@
 
 use super::fields::{Field, Fields, Line, Value};
 use super::{MetadataError, UnknownFields};
-use crate::ids::{Generation, TaskId, ThreadId, Ticks};
+use crate::ids::{Generation, ProcId, TaskId, ThreadId, Ticks};
 
 macro_rules! record {
     ($(#[$doc:meta])* $name:ident = $kind:literal {
@@ -95,6 +95,40 @@ record! {
         task: Option<TaskId> = "task",
         /// What it is to the recorder.
         kind: Option<ThreadKind> = "kind",
+    }
+}
+
+record! {
+    /// A slot that a runtime's worker, or a thread that drives a runtime, held at the generation's end or before.
+    Proc = "proc" {
+        /// Which slot.
+        proc: ProcId = "id",
+        /// The runtime's number in the process.
+        runtime: u64 = "runtime",
+        /// The runtime's name.
+        name: Option<String> = "name",
+        /// Which of the runtime's workers.
+        worker: Option<u64> = "worker",
+        /// On which thread.
+        thread: ThreadId = "tid",
+    }
+}
+
+record! {
+    /// What the threads of a runtime did in a generation, and how much of that was seen as tasks.
+    Coverage = "coverage" {
+        /// The runtime's number in the process.
+        runtime: u64 = "runtime",
+        /// Time between parks, of all its threads.
+        busy: Ticks = "busy_ticks",
+        /// Time in polls of traced tasks.
+        tasks: Ticks = "task_ticks",
+        /// Polls of traced tasks.
+        polls: Count = "polls",
+        /// Times that a thread was unparked.
+        unparks: Count = "unparks",
+        /// Of those, the ones in which no traced task was polled until the next park.
+        idle_unparks: Count = "unparks_without_task",
     }
 }
 
@@ -190,7 +224,7 @@ macro_rules! numbers {
     )*};
 }
 
-numbers!(Generation ThreadId TaskId Ticks);
+numbers!(Generation ProcId ThreadId TaskId Ticks);
 
 macro_rules! words {
     ($($(#[$doc:meta])* $name:ident { $($(#[$vdoc:meta])* $variant:ident = $word:literal,)* })*) => {$(

@@ -1,0 +1,223 @@
+//! How much of a runtime's time is seen as tasks.
+//!
+//! A runtime that is instrumented says when its threads park, so what they do between parks is known; what of that is in no traced task
+//! is time of tasks that nobody traces, or the runtime's own. Nobody should record nothing without noticing.
+//!
+//! Counted by each thread for itself, in its record; added up by the engine at the end of a generation.
+
+use std::collections::BTreeMap;
+
+use tachograph_wire::Ticks;
+use tachograph_wire::metadata::{self, Count, Metadata};
+
+use crate::record::ThreadRecord;
+use crate::sync::{AtomicU64, Ordering};
+
+/// One thread's counts, since its registration. Times in ticks.
+#[derive(Debug)]
+pub(crate) struct Coverage {
+    /// The runtime that it drives or works for, 0 for none.
+    runtime: AtomicU64,
+    /// 0 while it is parked.
+    busy_since: AtomicU64,
+    /// 0 between polls.
+    poll_since: AtomicU64,
+    counts: [AtomicU64; COUNTS],
+    /// What the engine has reported.
+    reported: [AtomicU64; COUNTS],
+    /// Polls at the last unpark.
+    polls_before: AtomicU64,
+}
+
+const COUNTS: usize = 5;
+const BUSY: usize = 0;
+const TASKS: usize = 1;
+const POLLS: usize = 2;
+const UNPARKS: usize = 3;
+const IDLE_UNPARKS: usize = 4;
+
+/// Counts of a runtime over some time.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Covered(pub(crate) [u64; COUNTS]);
+
+/// By runtime.
+pub(crate) type CoveredByRuntime = BTreeMap<u64, Covered>;
+
+impl Coverage {
+    pub(crate) fn new() -> Self {
+        Self {
+            runtime: AtomicU64::new(0),
+            busy_since: AtomicU64::new(0),
+            poll_since: AtomicU64::new(0),
+            counts: [const { AtomicU64::new(0) }; COUNTS],
+            reported: [const { AtomicU64::new(0) }; COUNTS],
+            polls_before: AtomicU64::new(0),
+        }
+    }
+
+    // Relaxed, all of it: the thread is the only writer, and the engine's view may be a little old.
+
+    fn add(&self, count: usize, more: u64) {
+        let count = &self.counts[count];
+        count.store(count.load(Ordering::Relaxed) + more, Ordering::Relaxed);
+    }
+
+    /// The thread is busy for `runtime` from now on, unless it was.
+    pub(crate) fn unpark(&self, runtime: u64, now: u64) {
+        self.runtime.store(runtime, Ordering::Relaxed);
+        if self.busy_since.load(Ordering::Relaxed) == 0 {
+            self.busy_since.store(now, Ordering::Relaxed);
+            self.add(UNPARKS, 1);
+            let polls = self.counts[POLLS].load(Ordering::Relaxed);
+            self.polls_before.store(polls, Ordering::Relaxed);
+        }
+    }
+
+    /// The thread is no worker any more.
+    pub(crate) fn leave(&self, now: u64) -> bool {
+        let since = self.busy_since.swap(0, Ordering::Relaxed);
+        if since != 0 {
+            self.add(BUSY, now.saturating_sub(since));
+        }
+        since != 0
+    }
+
+    /// The thread parks.
+    pub(crate) fn park(&self, now: u64) {
+        if self.leave(now) {
+            let before = self.polls_before.load(Ordering::Relaxed);
+            let idle = self.counts[POLLS].load(Ordering::Relaxed) == before;
+            self.add(IDLE_UNPARKS, u64::from(idle));
+        }
+    }
+
+    /// A poll begins.
+    #[inline(always)]
+    pub(crate) fn poll_begins(&self, now: u64) {
+        self.poll_since.store(now, Ordering::Relaxed);
+    }
+
+    /// The poll that began last ends.
+    #[inline(always)]
+    pub(crate) fn poll_ends(&self, now: u64) {
+        let since = self.poll_since.load(Ordering::Relaxed);
+        self.poll_since.store(0, Ordering::Relaxed);
+        // A blocking thread's closures are nothing that a worker is busy with.
+        if since != 0 && self.busy_since.load(Ordering::Relaxed) != 0 {
+            self.add(TASKS, now.saturating_sub(since));
+            self.add(POLLS, 1);
+        }
+    }
+
+    /// The record is for another thread.
+    pub(crate) fn clear(&self) {
+        let singles = [
+            &self.runtime,
+            &self.busy_since,
+            &self.poll_since,
+            &self.polls_before,
+        ];
+        for value in singles
+            .into_iter()
+            .chain(&self.counts)
+            .chain(&self.reported)
+        {
+            value.store(0, Ordering::Relaxed);
+        }
+    }
+
+    /// A recording begins: what was before is not of it.
+    pub(crate) fn begin(&self) {
+        self.busy_since.store(0, Ordering::Relaxed);
+        self.poll_since.store(0, Ordering::Relaxed);
+        let _ = self.take(0);
+    }
+
+    /// What is new since the last call. The engine's.
+    fn take(&self, now: u64) -> Covered {
+        let mut covered = Covered::default();
+        for (count, value) in covered.0.iter_mut().enumerate() {
+            let going_on = match count {
+                BUSY => since(&self.busy_since, now),
+                TASKS => since(&self.poll_since, now),
+                _ => 0,
+            };
+            let all = self.counts[count].load(Ordering::Relaxed) + going_on;
+            let reported = self.reported[count].load(Ordering::Relaxed);
+            // A view of a moment in which the thread ends a poll may be a little ahead: it is reported once.
+            *value = all.saturating_sub(reported);
+            self.reported[count].store(all.max(reported), Ordering::Relaxed);
+        }
+        covered
+    }
+}
+
+fn since(begun: &AtomicU64, now: u64) -> u64 {
+    match begun.load(Ordering::Relaxed) {
+        0 => 0,
+        begun => now.saturating_sub(begun),
+    }
+}
+
+/// Adds up what all threads did since the last call.
+pub(crate) fn take(live: &[&'static ThreadRecord], now: u64) -> CoveredByRuntime {
+    let mut all = CoveredByRuntime::new();
+    for record in live {
+        let coverage = &record.shared.coverage;
+        let runtime = coverage.runtime.load(Ordering::Relaxed);
+        if runtime != 0 {
+            all.entry(runtime).or_default().add(&coverage.take(now));
+        }
+    }
+    all
+}
+
+impl Covered {
+    pub(crate) fn add(&mut self, other: &Self) {
+        for (sum, value) in self.0.iter_mut().zip(other.0) {
+            *sum += value;
+        }
+    }
+
+    /// As a record of the trace.
+    pub(crate) fn metadata(&self, runtime: u64) -> Metadata {
+        Metadata::Coverage(metadata::Coverage {
+            runtime,
+            busy: Ticks(self.0[BUSY]),
+            tasks: Ticks(self.0[TASKS]),
+            polls: Count(self.0[POLLS]),
+            unparks: Count(self.0[UNPARKS]),
+            idle_unparks: Count(self.0[IDLE_UNPARKS]),
+            unknown: Vec::new(),
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn time_between_parks_is_busy_and_polls_are_tasks() {
+        let coverage = Coverage::new();
+        coverage.unpark(7, 100);
+        coverage.poll_begins(110);
+        coverage.poll_ends(130);
+        coverage.park(200);
+        coverage.unpark(7, 300);
+        coverage.park(310);
+        assert_eq!(coverage.take(400), Covered([110, 20, 1, 2, 1]));
+        assert_eq!(coverage.take(500), Covered::default());
+    }
+
+    #[test]
+    fn what_goes_on_is_reported_once() {
+        let coverage = Coverage::new();
+        coverage.unpark(7, 100);
+        coverage.poll_begins(100);
+        assert_eq!(coverage.take(150), Covered([50, 50, 0, 1, 0]));
+        coverage.poll_ends(170);
+        coverage.park(180);
+        assert_eq!(coverage.take(200), Covered([30, 20, 1, 0, 0]));
+    }
+}
