@@ -1,5 +1,6 @@
 //! dial9's recorder for Tokio, recording into memory, and what it has recorded.
 
+use std::collections::VecDeque;
 use std::future::Future;
 use std::io;
 use std::pin::Pin;
@@ -26,20 +27,17 @@ pub struct Dial9 {
     taken: Taken,
 }
 
-/// Segments that were finished; those of a recorder that only fills time are dropped.
-#[derive(Clone, Debug)]
-pub struct Taken {
-    keeps: bool,
-    segments: Arc<Mutex<Vec<Vec<u8>>>>,
-}
+/// The segments that were written last.
+#[derive(Clone, Debug, Default)]
+struct Taken(Arc<Mutex<VecDeque<Vec<u8>>>>);
+
+/// Some hundred megabytes.
+const MOST_SEGMENTS: usize = 8;
 
 impl Dial9 {
-    /// Starts it, paused. Only one that `keeps` has something to show at the end.
-    pub fn start(keeps: bool) -> Result<Self, Failure> {
-        let taken = Taken {
-            keeps,
-            segments: Arc::default(),
-        };
+    /// Starts it, paused.
+    pub fn start() -> Result<Self, Failure> {
+        let taken = Taken::default();
         let buffer = MemoryBuffer::new(MEMORY_BYTES).map_err(Failure::io("starting dial9"))?;
         let recorder = dial9_core::recorder::recorder(buffer)
             .paused()
@@ -81,12 +79,8 @@ impl Dial9 {
     /// Ends it: the segments. All runtimes are gone.
     pub fn finish(self) -> Vec<Vec<u8>> {
         self.recorder.graceful_shutdown(PATIENCE);
-        let mut segments = self
-            .taken
-            .segments
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner);
-        std::mem::take(&mut *segments)
+        let mut segments = self.taken.0.lock().unwrap_or_else(PoisonError::into_inner);
+        segments.drain(..).collect()
     }
 }
 
@@ -99,11 +93,12 @@ impl SegmentProcessor for Taken {
         &mut self,
         mut data: SegmentData,
     ) -> Pin<Box<dyn Future<Output = Result<SegmentData, ProcessError>> + Send + '_>> {
-        if self.keeps {
-            let payload = data.take_payload();
-            let mut segments = self.segments.lock().unwrap_or_else(PoisonError::into_inner);
-            segments.push(payload.into_vec());
+        let mut segments = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if segments.len() == MOST_SEGMENTS {
+            segments.pop_front();
         }
+        segments.push_back(data.take_payload().into_vec());
+        drop(segments);
         Box::pin(async move { Ok(data) })
     }
 }

@@ -191,9 +191,9 @@ impl Variant {
             }
             #[cfg(feature = "peers")]
             Mode::Dial9 => {
-                peers.dial9.switch(true);
+                peers.dial9().switch(true);
                 self.measure(service, driver, LEAD_IN)?;
-                peers.dial9.switch(false);
+                peers.dial9().switch(false);
             }
         }
         // Without the other recorders there is nothing in it.

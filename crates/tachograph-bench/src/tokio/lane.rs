@@ -38,9 +38,10 @@ pub enum By {
 }
 
 /// The other recorders of the process.
+#[derive(Default)]
 pub struct Peers {
     #[cfg(feature = "peers")]
-    pub dial9: super::dial9::Dial9,
+    dial9: Option<super::dial9::Dial9>,
 }
 
 /// See the module's text.
@@ -117,12 +118,24 @@ impl By {
 }
 
 impl Peers {
-    /// Starts them, recording nothing yet.
+    /// Starts them, recording nothing yet. There is one of each in a process at a time.
     pub fn start() -> Result<Self, Failure> {
         Ok(Self {
             #[cfg(feature = "peers")]
-            dial9: super::dial9::Dial9::start(false)?,
+            dial9: Some(super::dial9::Dial9::start()?),
         })
+    }
+
+    /// dial9's.
+    #[cfg(feature = "peers")]
+    pub fn dial9(&self) -> &super::dial9::Dial9 {
+        self.dial9.as_ref().expect("whoever asks has started it")
+    }
+
+    /// Ends it: the segments that it has written.
+    #[cfg(feature = "peers")]
+    pub fn finish_dial9(self) -> Vec<Vec<u8>> {
+        self.dial9.map(|dial9| dial9.finish()).unwrap_or_default()
     }
 }
 
@@ -142,7 +155,7 @@ impl Lane {
                 .apply(&mut builder)
                 .build(),
             #[cfg(feature = "peers")]
-            By::Dial9 | By::Dial9Hooks => peers.dial9.attach(builder, joins),
+            By::Dial9 | By::Dial9Hooks => peers.dial9().attach(builder, joins),
         };
         let runtime = built.map_err(Failure::io("building a runtime"))?;
         // Without the other recorders there is nothing in it.
@@ -150,7 +163,8 @@ impl Lane {
         Ok(Self {
             by,
             #[cfg(feature = "peers")]
-            _detach: matches!(by, By::Dial9 | By::Dial9Hooks).then(|| peers.dial9.detach(&runtime)),
+            _detach: matches!(by, By::Dial9 | By::Dial9Hooks)
+                .then(|| peers.dial9().detach(&runtime)),
             runtime,
             threads,
         })

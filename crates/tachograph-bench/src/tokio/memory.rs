@@ -118,9 +118,9 @@ fn weigh(peers: &Peers, kept: &mut Kept) -> Result<(), Failure> {
     print("ours, on", &on, true);
     #[cfg(feature = "peers")]
     {
-        peers.dial9.switch(true);
+        peers.dial9().switch(true);
         let dial9 = bytes(By::Dial9, peers)?;
-        peers.dial9.switch(false);
+        peers.dial9().switch(false);
         print("dial9, on", &dial9, false);
     }
     Ok(())
@@ -160,9 +160,9 @@ fn time(rounds: u64, peers: &Peers, kept: &mut Kept) -> Result<(), Failure> {
                 }
                 #[cfg(feature = "peers")]
                 Mode::Dial9 => {
-                    peers.dial9.switch(true);
+                    peers.dial9().switch(true);
                     let ns = spawn_ns(*by, peers)?;
-                    peers.dial9.switch(false);
+                    peers.dial9().switch(false);
                     ns
                 }
             };

@@ -58,7 +58,7 @@ pub fn run() -> Result<(), Failure> {
 }
 
 fn ours(work: Work, stacks: AwaitStacks, what: &str, kept: &mut Kept) -> Result<(), Failure> {
-    let lane = Lane::new(Shape::Workers(1), By::Ours, &Peers::start()?)?;
+    let lane = Lane::new(Shape::Workers(1), By::Ours, &Peers::default())?;
     let sink = KeepingSink::default();
     let recorder = event::recorder()
         .await_stacks(stacks)
@@ -93,14 +93,12 @@ fn dial9(work: Work, what: &str) -> Result<(), Failure> {
     use dial9_trace_format::decoder::Decoder;
     use std::collections::HashMap;
 
-    let peers = Peers {
-        dial9: super::dial9::Dial9::start(true)?,
-    };
+    let peers = Peers::start()?;
     let lane = Lane::new(Shape::Workers(1), By::Dial9, &peers)?;
-    peers.dial9.switch(true);
+    peers.dial9().switch(true);
     drive(&lane, work, TASKS, TURNS)?;
     drop(lane);
-    let segments = peers.dial9.finish();
+    let segments = peers.finish_dial9();
     let bytes: usize = segments.iter().map(Vec::len).sum();
     let mut kinds = HashMap::<String, u64>::new();
     for segment in &segments {
@@ -149,7 +147,7 @@ fn ratio(a: u64, b: u64) -> f64 {
 
 /// A million tasks that wait, and a few that work.
 fn idle(kept: &mut Kept) -> Result<(), Failure> {
-    let lane = Lane::new(Shape::Workers(1), By::Ours, &Peers::start()?)?;
+    let lane = Lane::new(Shape::Workers(1), By::Ours, &Peers::default())?;
     let handles = lane.block_on(async {
         let spawn = |_| By::Ours.spawn(pending::<()>());
         (0..IDLE).map(spawn).collect::<Vec<_>>()

@@ -163,9 +163,9 @@ impl Variant {
             }
             #[cfg(feature = "peers")]
             Mode::Dial9 => {
-                peers.dial9.switch(true);
+                peers.dial9().switch(true);
                 let cost = drive(lane, work, tasks, turns);
-                peers.dial9.switch(false);
+                peers.dial9().switch(false);
                 cost
             }
         }
@@ -200,7 +200,7 @@ fn heading(work: Work, tasks: usize, shape: Shape) -> Result<String, Failure> {
 
 /// How many frames the stacks of the pairs' awaits and wakes have, where all are kept.
 fn frames() -> Result<(usize, usize), Failure> {
-    let lane = Lane::new(Shape::Current, By::Ours, &Peers::start()?)?;
+    let lane = Lane::new(Shape::Current, By::Ours, &Peers::default())?;
     let sink = KeepingSink::default();
     let recorder = event::recorder().await_stacks(AwaitStacks::On);
     let recording = recorder.start(sink.clone())?;
