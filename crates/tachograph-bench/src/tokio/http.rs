@@ -10,7 +10,7 @@ mod server;
 use std::io;
 use std::time::Duration;
 
-use tachograph::Recorder;
+use tachograph::{Recorder, Symbols};
 use tokio::runtime::{Builder, Runtime};
 
 use self::load::Client;
@@ -26,8 +26,8 @@ const SHAPES: [Shape; 2] = [Shape::Workers(1), Shape::Workers(2)];
 const CLIENTS: usize = 32;
 const WINDOW: Duration = Duration::from_millis(800);
 const LEAD_IN: Duration = Duration::from_millis(100);
-/// Longer than a generation.
-const RECORDING_LEAD_IN: Duration = Duration::from_millis(900);
+/// Longer than two generations: the first one's symbols may take as long as another.
+const RECORDING_LEAD_IN: Duration = Duration::from_millis(1500);
 const GENERATION: Duration = Duration::from_millis(700);
 const SAMPLE_HZ: u32 = 99;
 
@@ -38,10 +38,13 @@ const LOSS: f64 = 2.0;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Mode {
     Off,
-    On,
+    On(Symbols),
     #[cfg(feature = "peers")]
     Dial9,
 }
+
+/// Full tracing.
+const FULL: Mode = Mode::On(Symbols::InProcess);
 
 struct Variant {
     name: &'static str,
@@ -109,7 +112,12 @@ fn variants() -> Vec<Variant> {
     vec![
         Variant::new("Tokio alone", By::Tokio, Mode::Off),
         Variant::new("ours, off", By::Ours, Mode::Off),
-        Variant::new("ours, on", By::Ours, Mode::On),
+        Variant::new("ours, on", By::Ours, FULL),
+        Variant::new(
+            "ours, on, symbols later",
+            By::Ours,
+            Mode::On(Symbols::Offline),
+        ),
         #[cfg(feature = "peers")]
         Variant::new("dial9, on", By::Dial9, Mode::Dial9),
     ]
@@ -181,8 +189,9 @@ impl Variant {
     ) -> Result<(), Failure> {
         match self.mode {
             Mode::Off => self.measure(service, driver, LEAD_IN)?,
-            Mode::On => {
+            Mode::On(symbols) => {
                 let recording = Recorder::new()
+                    .symbols(symbols)
                     .sample_cpu(SAMPLE_HZ)
                     .generation_period(GENERATION)
                     .start(CountingSink::default())?;
@@ -234,41 +243,44 @@ fn print(variants: &[Variant]) {
         return;
     };
     println!(
-        "{:12}  {:>10}  {:>6}  {:>6}  {:>22}  {:>22}  {:>10}  {:>11}  {:>4}  goal",
+        "{:23}  {:>10}  {:>6}  {:>6}  {:>21}  {:>18}  {:>27}  {:>12}  {:>4}  goal",
         "what",
         "requests/s",
         "p50 us",
         "p99 us",
         "ratio, quartiles",
         "95 % of the median",
-        "CPU us/req",
+        "CPU us/request, quartiles",
         "process",
         "busy"
     );
     for variant in variants {
         let ratio = variant.per_second.with(&alone.per_second, |a, b| a / b);
         let span = |(low, high): (f64, f64)| format!("{low:.3} to {high:.3}");
-        let quartiles = ratio.quantile(0.25).zip(ratio.quantile(0.75)).map(span);
-        let times = |own: &Series, alone: &Series| {
-            let ratio = own.median_with(alone, |a, b| a / b).unwrap_or(f64::NAN);
-            format!("{} x{ratio:.3}", figure(own.median()))
-        };
-        let goal = (variant.mode == Mode::On).then(|| Goal {
+        let cpu = variant.cpu_us.with(&alone.cpu_us, |a, b| a / b);
+        let process = variant
+            .process_us
+            .median_with(&alone.process_us, |a, b| a / b);
+        let quartiles = |ratio: &Series| ratio.quantile(0.25).zip(ratio.quantile(0.75)).map(span);
+        let goal = (variant.mode == FULL).then(|| Goal {
             text: format!("% of throughput lost, at most {LOSS}"),
             found: (1.0 - ratio.median().unwrap_or(f64::NAN)) * 100.0,
             most: LOSS,
         });
         let line = format!(
-            "{:12}  {:>10}  {:>6}  {:>6}  {:.3}, {:>15}  {:>22}  {:>10}  {:>11}  {:>4}  {}",
+            "{:23}  {:>10}  {:>6}  {:>6}  {:.3} {:>15}  {:>18}  {:>5} x{:.3} {:>15}  {:>5} x{:.3}  {:>4}  {}",
             variant.name,
             figure(variant.per_second.median()),
             figure(variant.p50_us.median()),
             figure(variant.p99_us.median()),
             ratio.median().unwrap_or(f64::NAN),
-            quartiles.unwrap_or_default(),
+            quartiles(&ratio).unwrap_or_default(),
             ratio.interval().map(span).unwrap_or_default(),
-            times(&variant.cpu_us, &alone.cpu_us),
-            times(&variant.process_us, &alone.process_us),
+            figure(variant.cpu_us.median()),
+            cpu.median().unwrap_or(f64::NAN),
+            quartiles(&cpu).unwrap_or_default(),
+            figure(variant.process_us.median()),
+            process.unwrap_or(f64::NAN),
             figure(variant.busy.median()),
             goal.map(|goal| goal.verdict()).unwrap_or_default()
         );
