@@ -243,7 +243,7 @@ fn print(variants: &[Variant]) {
         return;
     };
     println!(
-        "{:23}  {:>10}  {:>6}  {:>6}  {:>21}  {:>18}  {:>27}  {:>12}  {:>4}  goal",
+        "{:23}  {:>10}  {:>6}  {:>6}  {:>21}  {:>18}  {:>28}  {:>4}  {:>12}  {:>4}  goal",
         "what",
         "requests/s",
         "p50 us",
@@ -251,6 +251,7 @@ fn print(variants: &[Variant]) {
         "ratio, quartiles",
         "95 % of the median",
         "CPU us/request, quartiles",
+        "best",
         "process",
         "busy"
     );
@@ -267,8 +268,15 @@ fn print(variants: &[Variant]) {
             found: (1.0 - ratio.median().unwrap_or(f64::NAN)) * 100.0,
             most: LOSS,
         });
+        // What is closer than the machine can tell is not judged.
+        let verdict = goal.map(|goal| match ratio.interval() {
+            Some((low, high)) if high - low > 2.0 * LOSS / 100.0 => {
+                format!("{} (unsure: the machine is too noisy)", goal.verdict())
+            }
+            _ => goal.verdict(),
+        });
         let line = format!(
-            "{:23}  {:>10}  {:>6}  {:>6}  {:.3} {:>15}  {:>18}  {:>5} x{:.3} {:>15}  {:>5} x{:.3}  {:>4}  {}",
+            "{:23}  {:>10}  {:>6}  {:>6}  {:.3} {:>15}  {:>18}  {:>6} x{:.3} {:>15}  {:>4}  {:>5} x{:.3}  {:>4}  {}",
             variant.name,
             figure(variant.per_second.median()),
             figure(variant.p50_us.median()),
@@ -279,10 +287,11 @@ fn print(variants: &[Variant]) {
             figure(variant.cpu_us.median()),
             cpu.median().unwrap_or(f64::NAN),
             quartiles(&cpu).unwrap_or_default(),
+            figure(variant.cpu_us.min()),
             figure(variant.process_us.median()),
             process.unwrap_or(f64::NAN),
             figure(variant.busy.median()),
-            goal.map(|goal| goal.verdict()).unwrap_or_default()
+            verdict.unwrap_or_default()
         );
         println!("{}", line.trim_end());
     }
