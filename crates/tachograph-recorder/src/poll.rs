@@ -94,7 +94,7 @@ impl TracedTask {
 
     /// Polls the task: `f` is given a waker of ours, which has `cx`'s wake the task and records the wake.
     ///
-    /// Costs two load-and-branches and a compare-and-swap each way while nothing is recorded.
+    /// Costs some 20 ns with its wake while nothing is recorded: what the task does is known to a recording that begins later.
     #[inline]
     pub fn poll<T>(
         &self,
@@ -133,7 +133,6 @@ impl TracedTask {
     }
 
     /// A poll that others do begins on this thread: see [`Entered`].
-    #[must_use]
     pub fn enter(&self) -> Entered {
         let mut run = ManuallyDrop::new(Run::begin(&self.0, Why::Poll(NO_POLL)));
         Entered {
@@ -389,10 +388,10 @@ impl<'a> Run<'a> {
     }
 
     fn say_end(&self, began: &Began, end: End) -> Option<()> {
-        let stack = match end {
-            End::Dropped => EventStack::capture_wake(began.record),
-            End::Done | End::Panicked => EventStack::none(),
-        };
+        let mut stack = EventStack::none();
+        if let End::Dropped = end {
+            stack.capture_wake(began.record);
+        }
         let mut section = Section::begin(began.record)?;
         section.stay_outside();
         let label = match end {

@@ -13,7 +13,7 @@ use crate::coverage::Coverage;
 use crate::gate::WriteFlag;
 use crate::names::NameCache;
 use crate::procs::Proc;
-use crate::regions::{BACKGROUND, INHERITED, OpenRegion, OpenRegions, SCOPE};
+use crate::regions::{BACKGROUND, INHERITED, LeftOpen, OpenRegion, OpenRegions, SCOPE};
 use crate::sample::state::SampleState;
 use crate::slot::{Slot, Stamp};
 use crate::stack::{Awaits, EventCache};
@@ -294,12 +294,7 @@ impl Owner {
 
     /// The poll is over: what the task leaves open goes with it.
     #[inline(always)]
-    pub(crate) fn leave_poll(
-        &mut self,
-        left: &mut Option<Box<Vec<OpenRegion>>>,
-        base: usize,
-        poll: u64,
-    ) {
+    pub(crate) fn leave_poll(&mut self, left: &mut Option<Box<LeftOpen>>, base: usize, poll: u64) {
         self.regions.leave(base, left);
         self.awaits.begin(poll);
     }

@@ -116,25 +116,25 @@ impl EventStack {
         stack
     }
 
-    /// The stack of a wake, down to the poll that it is part of; nothing where wakes have none.
+    /// Becomes the stack of a wake, down to the poll that it is part of; nothing where wakes have none.
     #[inline(always)]
-    pub(crate) fn capture_wake(record: &'static ThreadRecord) -> Self {
-        let mut stack = Self::none();
-        if CORE.event_walk.has_awaits() {
+    pub(crate) fn capture_wake(&mut self, record: &'static ThreadRecord) {
+        if CORE.event_walk.has_awaits() && record.flag.is_clear() {
             // SAFETY: as in `capture`.
-            stack.len = unsafe {
-                walk_thriftily(record, Registers::capture(), stack.pcs.as_mut_ptr().cast())
+            self.len = unsafe {
+                walk_thriftily(record, Registers::capture(), self.pcs.as_mut_ptr().cast())
             };
         }
-        stack
     }
 
     /// No stack.
     #[inline(always)]
     pub(crate) fn none() -> Self {
-        Self {
-            pcs: MaybeUninit::uninit(),
-            len: 0,
+        let mut stack = MaybeUninit::<Self>::uninit();
+        // SAFETY: the length is written; the addresses need not be. N.B. Beside a length in one expression, they would be cleared.
+        unsafe {
+            (&raw mut (*stack.as_mut_ptr()).len).write(0);
+            stack.assume_init()
         }
     }
 

@@ -100,7 +100,8 @@ fn wake_waiting(task: &TaskRecord) {
 
 #[inline(always)]
 fn say_wake(record: &'static ThreadRecord, task: &TaskRecord) -> Option<()> {
-    let stack = EventStack::capture_wake(record);
+    let mut stack = EventStack::none();
+    stack.capture_wake(record);
     {
         let mut section = Section::begin_for(record, Need::Thread, 2)?;
         let (stack, _) = section.telling_stack(StackKind::Wake, stack.pcs())?;
