@@ -592,3 +592,6 @@ impl TaskWord {
         }
     }
 }
+
+#[cfg(all(test, not(loom)))]
+mod tests;
