@@ -120,7 +120,8 @@ impl EventStack {
     #[inline(always)]
     pub(crate) fn capture_wake(record: &'static ThreadRecord) -> Self {
         let mut stack = Self::none();
-        if CORE.event_walk.has_awaits() {
+        // A wake inside of a critical section will not be said.
+        if CORE.event_walk.has_awaits() && record.flag.is_clear() {
             // SAFETY: as in `capture`.
             stack.len = unsafe {
                 walk_thriftily(record, Registers::capture(), stack.pcs.as_mut_ptr().cast())

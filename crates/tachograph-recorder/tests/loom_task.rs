@@ -73,17 +73,25 @@ fn a_poll_sees_what_its_wake_has_seen() {
 /// Rule 2: a poll and a wake around a boundary of generations.
 #[test]
 fn who_finds_the_word_in_a_later_generation_enters_again() {
-    check(2, || {
-        let world = World::known(Doing::Waiting);
-        let poller = spawn(&world, |world| world.poll(0));
-        let waker = spawn(&world, |world| world.wake(1));
-        world.close(1);
-        poller.join().unwrap();
-        waker.join().unwrap();
-        world.close(2);
-        verify_to_the_end(&world, 2);
-        assert_eq!(wakes(&world.lines(), &[1]), 1, "{:?}", world.lines());
-    });
+    // loom prefers the thread that was spawned first.
+    for poller_first in [true, false] {
+        check(2, move || {
+            let world = World::known(Doing::Waiting);
+            let mut threads: [fn(&World); 2] = [|world| world.poll(0), |world| world.wake(1)];
+            if !poller_first {
+                threads.reverse();
+            }
+            let threads = threads.map(|thread| spawn(&world, thread));
+            world.close(1);
+            for thread in threads {
+                thread.join().unwrap();
+            }
+            world.close(2);
+            verify_to_the_end(&world, 2);
+            let lines = world.lines();
+            assert_eq!(wakes(&lines, &[1]), 1, "{lines:?}");
+        });
+    }
 }
 
 /// Rule 3: all that change the task in a generation's beginning.
@@ -191,7 +199,8 @@ fn a_wake_that_was_not_said_is_said_by_the_next_poll() {
         world.poll(2);
         world.close(2);
         verify_to_the_end(&world, 2);
-        assert_eq!(wakes(&world.lines(), &[0, 2]), 2, "{:?}", world.lines());
+        let lines = world.lines();
+        assert_eq!(wakes(&lines, &[0, 2]), 2, "{lines:?}");
     });
 }
 
@@ -210,6 +219,32 @@ fn an_end_that_was_not_said_is_said_by_the_engine() {
         verify_to_the_end(&world, 3);
         assert!(!world.is_listed());
     });
+}
+
+/// Rule 6: a thread falls silent in a poll. Others go on with the task, and it ends with that thread in the trace.
+#[test]
+fn a_task_stays_with_a_thread_that_fell_silent() {
+    for ends in [false, true] {
+        check(2, move || {
+            let world = World::known(Doing::Runnable);
+            assert!(world.start(0));
+            let pollers = spawn(&world, move |world| {
+                world.mute(0);
+                if ends {
+                    return world.end(0, true);
+                }
+                world.pause(0, true);
+                world.poll(1);
+            });
+            let waker = spawn(&world, |world| world.wake(2));
+            world.close(1);
+            world.close(2);
+            world.end_run(3);
+            pollers.join().unwrap();
+            waker.join().unwrap();
+            assert_eq!(verify(&world.lines(), 1..=3), Known::Nothing);
+        });
+    }
 }
 
 /// Rule 7: a run ends and another begins during polls and wakes, recorded or not.

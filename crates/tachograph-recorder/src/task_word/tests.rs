@@ -10,6 +10,11 @@ fn changed(tried: Tried) -> Change {
     }
 }
 
+#[track_caller]
+fn made(tried: Tried) {
+    let _ = changed(tried);
+}
+
 /// A task in the trace that was created in `generation`.
 fn known(doing: Doing, generation: u64) -> TaskWord {
     let word = TaskWord::new(doing);
@@ -38,17 +43,17 @@ fn numbers_begin_at_one_in_each_generation_and_have_no_gaps() {
             assert_eq!(changed(word.wake(generation)).number, number);
             assert_eq!(changed(word.start(generation)).number, number + 1);
             assert_eq!(word.next_number(generation), number + 2);
-            changed(word.pause(generation));
+            made(word.pause(generation));
             // Unblocked and started at once.
             assert_eq!(changed(word.start(generation)).number, number + 3);
-            changed(word.pause(generation));
+            made(word.pause(generation));
             number += 5;
         }
     }
 }
 
 #[test]
-fn numbers_grow_beyond_a_generation_s_bits_without_touching_it() {
+fn a_million_numbers_leave_the_rest_of_the_word_alone() {
     let word = running(1);
     for number in 2..2 + (1 << 20) {
         assert_eq!(word.next_number(1), number);
@@ -102,8 +107,8 @@ fn the_generation_wraps() {
             let wake = changed(word.wake(generation));
             assert_eq!((wake.states, wake.number), (generation != base, 1));
             assert_eq!(word.start(generation - 1), Tried::Later);
-            changed(word.start(generation));
-            changed(word.pause(generation));
+            made(word.start(generation));
+            made(word.pause(generation));
             assert_eq!(word.close(generation - 1), closed(None));
             assert_eq!(word.close(generation), closed(None));
         }
@@ -117,7 +122,11 @@ fn a_silent_task_is_stated_in_every_generation_over_the_wrap() {
     assert_eq!(word.close(last - 2), closed(None));
     for generation in last - 1..last + 3 {
         assert_eq!(word.close(generation), closed(Some(Said::Waiting)));
-        assert_eq!(word.close(generation), closed(None), "twice in {generation}");
+        assert_eq!(
+            word.close(generation),
+            closed(None),
+            "twice in {generation}"
+        );
     }
     // It was silent in `last + 3`, and is woken after.
     let wake = changed(word.wake(last + 4));
@@ -135,7 +144,10 @@ fn an_unknown_task_is_of_no_generation() {
         assert_eq!(word.close(generation), closed(None));
         assert_eq!(word.wake(generation), Tried::Silent(Doing::Waiting));
         let start = changed(word.start(generation));
-        assert_eq!((start.said, start.states, start.number), (Said::Nothing, false, 1));
+        assert_eq!(
+            (start.said, start.states, start.number),
+            (Said::Nothing, false, 1)
+        );
     }
 }
 
@@ -143,10 +155,13 @@ fn an_unknown_task_is_of_no_generation() {
 fn a_task_that_lives_in_one_generation_is_settled_at_its_end() {
     let word = running(3);
     assert!(!word.is_settled());
-    changed(word.end(3));
+    made(word.end(3));
     assert!(word.is_settled() && !word.is_unburied());
     for generation in [2, 3] {
-        let end = Closed { state: None, dead: true };
+        let end = Closed {
+            state: None,
+            dead: true,
+        };
         assert_eq!(word.close(generation), end);
     }
 }
@@ -156,14 +171,17 @@ fn an_end_after_a_silent_generation_is_settled_by_the_advancer() {
     for (woken, said) in [(false, Said::Waiting), (true, Said::Runnable)] {
         let word = known(Doing::Waiting, 1);
         if woken {
-            changed(word.wake(1));
+            made(word.wake(1));
         }
         assert_eq!(word.close(1), closed(None));
         // 2 is silent, and not closed yet.
-        changed(word.start(3));
-        changed(word.end(3));
+        made(word.start(3));
+        made(word.end(3));
         assert!(!word.is_settled() && !word.is_unburied());
-        let end = Closed { state: Some(said), dead: true };
+        let end = Closed {
+            state: Some(said),
+            dead: true,
+        };
         assert_eq!(word.close(2), end);
     }
 }
@@ -177,7 +195,10 @@ fn what_was_not_said_is_owed_to_the_next_change() {
     assert_eq!(word.close(2), closed(Some(Said::Waiting)));
     assert_eq!(word.wake(3), Tried::Unchanged(Doing::Runnable));
     let start = changed(word.start(3));
-    assert_eq!((start.was, start.said, start.states), (Doing::Runnable, Said::Waiting, true));
+    assert_eq!(
+        (start.was, start.said, start.states),
+        (Doing::Runnable, Said::Waiting, true)
+    );
     // The wake took a number, too.
     assert_eq!((start.number, word.next_number(3)), (1, 3));
 }
@@ -209,7 +230,10 @@ fn an_end_that_was_not_said_is_retracted() {
         assert_eq!(word.close(2), closed(Some(doing.into())));
         let end = changed(word.retract(2));
         assert_eq!((end.said, end.states, end.number), (doing.into(), false, 1));
-        assert_eq!(word.0.load(super::Ordering::Relaxed) >> super::NUMBER, numbers);
+        assert_eq!(
+            word.0.load(super::Ordering::Relaxed) >> super::NUMBER,
+            numbers
+        );
         assert!(!word.is_unburied());
         assert_eq!(word.retract(2), Tried::Unchanged(Doing::Dead));
         assert!(word.close(3).dead);
@@ -217,9 +241,18 @@ fn an_end_that_was_not_said_is_retracted() {
 }
 
 #[test]
+fn a_task_that_ended_on_a_silent_thread_is_not_the_engine_s_to_bury() {
+    let word = running(1);
+    let _ = word.unsaid(|_| Some(Doing::Dead));
+    assert!(!word.is_unburied() && !word.is_settled());
+    assert_eq!(word.close(2), closed(Some(Said::Running)));
+    assert_eq!(word.close(3), closed(Some(Said::Running)));
+}
+
+#[test]
 fn a_dead_task_stays_dead() {
     let word = running(1);
-    changed(word.end(1));
+    made(word.end(1));
     assert_eq!(word.start(2), Tried::Unchanged(Doing::Dead));
     assert_eq!(word.wake(2), Tried::Unchanged(Doing::Dead));
     assert_eq!(word.create(2), Tried::Unchanged(Doing::Dead));
@@ -244,12 +277,15 @@ fn a_wake_of_a_running_task_makes_its_pause_a_yield() {
 #[test]
 fn a_suspended_task_is_runnable_to_the_trace_and_runs() {
     let word = running(1);
-    changed(word.suspend(1));
+    made(word.suspend(1));
     assert_eq!(word.suspend(1), Tried::Unchanged(Doing::Running));
     assert_eq!(word.wake(1), Tried::Silent(Doing::Running));
     assert_eq!(word.close(2), closed(Some(Said::Runnable)));
     let resumed = changed(word.resume(2));
-    assert_eq!((resumed.said, resumed.states, resumed.number), (Said::Runnable, false, 1));
+    assert_eq!(
+        (resumed.said, resumed.states, resumed.number),
+        (Said::Runnable, false, 1)
+    );
     assert_eq!(word.resume(2), Tried::Unchanged(Doing::RunningWoken));
     // It was woken while another one had its thread.
     assert_eq!(changed(word.pause(2)).was, Doing::RunningWoken);
@@ -272,7 +308,7 @@ fn a_task_that_runs_is_claimed_once_a_generation() {
 #[test]
 fn a_forgotten_task_is_created_again_as_what_it_does() {
     let word = known(Doing::Waiting, 1);
-    changed(word.wake(2));
+    made(word.wake(2));
     word.forget();
     assert_eq!(word.close(2), closed(None));
     assert_eq!(changed(word.create(3)).was, Doing::Runnable);

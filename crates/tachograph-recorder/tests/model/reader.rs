@@ -54,7 +54,10 @@ pub fn verify(lines: &[Written], generations: RangeInclusive<u64>) -> Known {
     permute(&mut streams, 0, &mut |order| {
         ends.push(read(lines, generations.clone(), order));
     });
-    assert!(ends.windows(2).all(|two| two[0] == two[1]), "{ends:?}: {lines:?}");
+    assert!(
+        ends.windows(2).all(|two| two[0] == two[1]),
+        "{ends:?}: {lines:?}"
+    );
     ends[0]
 }
 
@@ -121,7 +124,9 @@ impl Reader {
         }
         streams.retain(|(_, lines)| !lines.is_empty());
         match () {
-            () if !streams.is_empty() => Err(format!("stuck at {:?} before {streams:?}", self.known)),
+            () if !streams.is_empty() => {
+                Err(format!("stuck at {:?} before {streams:?}", self.known))
+            }
             () if lived && self.number.is_none() => Err(format!("no status of {:?}", self.known)),
             () => Ok(()),
         }

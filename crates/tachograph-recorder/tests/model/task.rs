@@ -27,6 +27,8 @@ pub struct World {
     contexts: [AtomicBool; THREADS],
     /// As `Owner::flow`.
     flows: [Plain; THREADS],
+    /// As `Owner::is_muted`.
+    muted: [Plain; THREADS],
     /// As `Slot::generation`: the last one that the thread has begun.
     begun: [PlainU64; THREADS],
     /// As `Core::run`, and each thread's.
@@ -47,6 +49,7 @@ impl World {
             word: TaskWord::new(doing),
             contexts: [(); THREADS].map(|()| AtomicBool::new(false)),
             flows: [(); THREADS].map(|()| Plain::new(false)),
+            muted: [(); THREADS].map(|()| Plain::new(false)),
             begun: [(); THREADS].map(|()| PlainU64::new(0)),
             run: PlainU64::new(1),
             runs: [(); THREADS].map(|()| PlainU64::new(0)),
@@ -71,12 +74,22 @@ impl World {
 
     fn put(&self, generation: u64, stream: usize, line: Line) {
         let sealed = self.sealed.load(Relaxed);
-        assert!(generation > sealed, "{line:?} in {generation}, {sealed} is sealed");
-        self.lines().push(Written { generation, stream, line });
+        assert!(
+            generation > sealed,
+            "{line:?} in {generation}, {sealed} is sealed"
+        );
+        self.lines().push(Written {
+            generation,
+            stream,
+            line,
+        });
     }
 
-    /// As `Section::begin`: the generation; `None` when nothing is recorded.
+    /// As `Section::begin`: the generation; `None` when nothing is recorded, or nothing of this thread.
     fn enter(&self, me: usize) -> Option<u64> {
+        if self.muted[me].load(Relaxed) {
+            return None;
+        }
         match self.gate.enter(&self.flags[me]) {
             Entry::In(generation) => {
                 if self.begun[me].swap(generation, Relaxed) != generation {
@@ -91,7 +104,8 @@ impl World {
 
     /// As `Section::prepare`: the task that runs here is introduced in a run, stated in a generation.
     fn prepare(&self, me: usize, generation: u64) {
-        let introduced = self.runs[me].swap(self.run.load(Relaxed), Relaxed) == self.run.load(Relaxed);
+        let introduced =
+            self.runs[me].swap(self.run.load(Relaxed), Relaxed) == self.run.load(Relaxed);
         if !self.flows[me].load(Relaxed) {
             return;
         }
@@ -136,20 +150,33 @@ impl World {
     pub fn start(&self, me: usize) -> bool {
         loop {
             let Some(generation) = self.enter(me) else {
-                let _ = self
-                    .word
-                    .unsaid(|doing| (doing != Doing::Dead).then_some(Doing::Running));
-                return false;
+                return self.start_unsaid();
             };
             let tried = self.word.start(generation);
-            if tried != Tried::Later {
+            if let Tried::Changed(_) = tried {
                 self.write_run(me, generation, tried);
                 self.flows[me].store(true, Relaxed);
-                self.leave(me);
-                return true;
             }
             self.leave(me);
+            match tried {
+                Tried::Changed(_) => return true,
+                Tried::Later => {}
+                Tried::Unchanged(_) | Tried::Silent(_) => return self.start_unsaid(),
+            }
         }
+    }
+
+    fn start_unsaid(&self) -> bool {
+        let _ = self.word.unsaid(|doing| match doing {
+            Doing::Waiting | Doing::Runnable => Some(Doing::Running),
+            Doing::Running | Doing::RunningWoken | Doing::Dead => None,
+        });
+        false
+    }
+
+    /// As `Section::mute`: the thread says nothing more in this run.
+    pub fn mute(&self, me: usize) {
+        self.muted[me].store(true, Relaxed);
     }
 
     /// As `poll::Run::pause`.
@@ -323,6 +350,9 @@ impl World {
     /// As `Engine::begin_run`.
     pub fn begin_run(&self, generation: u64) {
         self.run.fetch_add(1, Relaxed);
+        for muted in &self.muted {
+            muted.store(false, Relaxed);
+        }
         self.word.forget();
         for context in &self.contexts {
             context.store(false, Ordering::Relaxed);
