@@ -101,7 +101,9 @@ impl Section {
     #[inline(always)]
     pub(crate) fn enter_poll(&mut self, task: &TaskRecord, poll: u64) -> (usize, u64) {
         self.owner.flow = Flow::Task(NonNull::from(task));
-        self.slot.lift_limit();
+        if !self.owner.is_muted {
+            self.slot.lift_limit();
+        }
         // SAFETY: this thread polls the task.
         let base = self.owner.regions.enter(unsafe { task.regions() });
         (base, self.owner.awaits.begin(poll))

@@ -262,9 +262,10 @@ impl<'a> Run<'a> {
             false => None,
         };
         if began.is_none() {
-            let _ = task
-                .word
-                .unsaid(|doing| (doing != Doing::Dead).then_some(Doing::Running));
+            let _ = task.word.unsaid(|doing| match doing {
+                Doing::Waiting | Doing::Runnable => Some(Doing::Running),
+                Doing::Running | Doing::RunningWoken | Doing::Dead => None,
+            });
             UNRECORDED.set(UNRECORDED.get() + 1);
         }
         Self { task, began }
@@ -296,8 +297,11 @@ impl<'a> Run<'a> {
             let mut section = Section::begin_for(record, Need::Proc, BEGIN_EVENTS)?;
             let name = section.name_if_due(task)?;
             let tried = task.word.start(section.generation);
-            if tried == Tried::Later {
-                continue;
+            match tried {
+                Tried::Changed(_) => {}
+                Tried::Later => continue,
+                // It has ended; or it runs elsewhere to the trace, on a thread that has fallen silent (rule 3).
+                Tried::Unchanged(_) | Tried::Silent(_) => return None,
             }
             let interrupted = match section.owner.flow {
                 Flow::Runtime => Interrupted::RUNTIME,
@@ -405,9 +409,10 @@ impl<'a> Run<'a> {
         if label != 0 {
             section.write(EventKind::GoLabel, [label]);
         }
-        if section.more(1)
-            && let Tried::Changed(_) = self.task.word.end(section.generation)
-        {
+        if !section.more(1) {
+            return None;
+        }
+        if let Tried::Changed(_) = self.task.word.end(section.generation) {
             section.write(EventKind::GoDestroy, []);
         }
         self.give_way(&mut section, began);
@@ -495,10 +500,14 @@ fn make_way(section: &mut Section, why: Why) -> Interrupted {
 /// Rule 1.
 #[cold]
 fn go_on(section: &mut Section, interrupted: Interrupted) {
-    if section.more(4) {
-        section.resume(interrupted);
-        if section.owner.blocking > 0 {
-            section.begin_blocking(NO_STACK);
-        }
+    if !section.more(4) {
+        // Rule 2. What was polled may be gone any time.
+        section.nothing_runs();
+        section.owner.flow = interrupted.flow();
+        return;
+    }
+    section.resume(interrupted);
+    if section.owner.blocking > 0 {
+        section.begin_blocking(NO_STACK);
     }
 }

@@ -65,6 +65,8 @@ pub(crate) struct Owner {
     pub(crate) recording_since: u64,
     /// The run in which the thread ran out of memory and fell silent.
     pub(crate) muted_run: u64,
+    /// That run may be the one in progress: nothing but `prepare` lets the thread into a critical section to write.
+    pub(crate) is_muted: bool,
     /// The slot that the thread holds, running.
     pub(crate) proc: Option<&'static Proc>,
     /// The slot that it holds while it is parked, and its run.
@@ -259,6 +261,7 @@ impl Owner {
             since: 0,
             recording_since: 0,
             muted_run: 0,
+            is_muted: false,
             proc: None,
             parked: None,
             own_parks: false,

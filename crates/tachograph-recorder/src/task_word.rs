@@ -383,7 +383,7 @@ impl TaskWord {
     pub fn start(&self, generation: u64) -> Tried {
         self.update(generation, |parts| match (parts.doing(), parts.said()) {
             (Doing::Dead, _) => Next::Nothing,
-            // An end that was never said.
+            // On another thread, which has fallen silent: the trace will not have this poll.
             (_, Said::Running) => Next::Do(Doing::Running),
             (_, said) => Next::Say(Doing::Running, Said::Running, said.numbers_to_run()),
         })
@@ -569,11 +569,11 @@ impl TaskWord {
             && parts.before() == Said::Nothing
     }
 
-    /// The task has ended, and the trace does not say so (rule 6): the engine will.
+    /// The task has ended, and the trace does not say so (rule 6): the engine will. One that is said to run ends with its thread.
     #[must_use]
     pub fn is_unburied(&self) -> bool {
         let parts = Parts(self.0.load(Ordering::Acquire));
-        parts.doing() == Doing::Dead && parts.said() != Said::Nothing
+        parts.doing() == Doing::Dead && matches!(parts.said(), Said::Waiting | Said::Runnable)
     }
 
     /// Rule 8.
@@ -592,3 +592,6 @@ impl TaskWord {
         }
     }
 }
+
+#[cfg(all(test, not(loom)))]
+mod tests;
