@@ -15,6 +15,7 @@ mod soak;
 mod sys;
 mod table;
 mod threads;
+mod tokio;
 mod tracing;
 
 use std::process::ExitCode;
@@ -28,6 +29,8 @@ usage: tachograph-bench COMMAND [OPTION VALUE]..
   sample  [--rounds N]     handler time of one CPU sample beyond signal delivery; pprof-rs (feature `peers`)
   threads [--rounds N]     events per second and CPU time per event from 1 to 16 threads
   tracing [--rounds N]     a span of `tracing` with our layer, beside the registry; tracing-chrome (feature `peers`)
+  tokio   [--rounds N] [--only waits|http|memory|size]
+                           tasks of Tokio: polls and wakes, a service under load, memory, trace size; dial9 (feature `peers`)
   soak    [--seconds N]    memory at full event rate; fails when it grows
   read    [--rounds N] [--parsed FILE] FILE..
                            reading traces: ours, Go (on the PATH); --parsed: their texts of all events, once
@@ -48,6 +51,9 @@ fn run() -> Result<(), Failure> {
     let command = words.next().unwrap_or_default();
     if command == "read" {
         return read::run(words);
+    }
+    if command == "tokio" {
+        return tokio::run(words);
     }
     let args = Args::parse(words)?;
     match command.as_str() {

@@ -108,11 +108,31 @@ impl Series {
         self.0.push(value);
     }
 
+    /// How many values there are.
+    pub fn len(&self) -> usize {
+        self.0.len()
+    }
+
     /// The value in the middle, `None` before the first round.
     pub fn median(&self) -> Option<f64> {
+        self.quantile(0.5)
+    }
+
+    /// The value that `share` of the values lie below.
+    pub fn quantile(&self, share: f64) -> Option<f64> {
         let mut sorted = self.0.clone();
         sorted.sort_by(f64::total_cmp);
-        sorted.get(sorted.len() / 2).copied()
+        let place = (sorted.len() as f64 * share) as usize;
+        sorted
+            .get(place.min(sorted.len().saturating_sub(1)))
+            .copied()
+    }
+
+    /// Where the true median is with a confidence of 95 %, by the order of the values alone.
+    pub fn interval(&self) -> Option<(f64, f64)> {
+        let reach = 0.98 / (self.0.len() as f64).sqrt();
+        let low = self.quantile((0.5 - reach).max(0.0))?;
+        Some((low, self.quantile((0.5 + reach).min(1.0))?))
     }
 
     /// The smallest value.
@@ -122,8 +142,13 @@ impl Series {
 
     /// The median of what `combine` makes of the two values of each round.
     pub fn median_with(&self, other: &Self, combine: impl Fn(f64, f64) -> f64) -> Option<f64> {
+        self.with(other, combine).median()
+    }
+
+    /// What `combine` makes of the two values of each round.
+    pub fn with(&self, other: &Self, combine: impl Fn(f64, f64) -> f64) -> Self {
         let pairs = self.0.iter().zip(&other.0);
-        Self(pairs.map(|(&a, &b)| combine(a, b)).collect()).median()
+        Self(pairs.map(|(&a, &b)| combine(a, b)).collect())
     }
 }
 
@@ -141,5 +166,18 @@ mod tests {
         );
         assert_eq!(twice.min(), Some(20.0));
         assert_eq!(Series::default().median(), None);
+    }
+
+    #[test]
+    fn the_interval_of_the_median_narrows_with_the_rounds() {
+        let width = |rounds: u32| {
+            let (low, high) = Series((0..rounds).map(f64::from).collect())
+                .interval()
+                .unwrap();
+            (high - low) / f64::from(rounds)
+        };
+        assert!(width(100) < width(25), "{} {}", width(100), width(25));
+        assert_eq!(Series(vec![1.0, 2.0]).interval(), Some((1.0, 2.0)));
+        assert_eq!(Series::default().interval(), None);
     }
 }

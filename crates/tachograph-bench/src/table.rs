@@ -27,7 +27,8 @@ pub struct Goal {
 }
 
 impl Goal {
-    fn verdict(&self) -> String {
+    /// In words: what was wished for, what was found, met or missed.
+    pub fn verdict(&self) -> String {
         let verdict = if self.found <= self.most {
             "met"
         } else {
@@ -61,7 +62,8 @@ pub fn print(rows: &[Row], ratio: &str) {
     }
 }
 
-fn figure(value: Option<f64>) -> String {
+/// A figure with three digits that count.
+pub fn figure(value: Option<f64>) -> String {
     match value {
         None => "-".to_owned(),
         Some(value) if value.abs() >= 1000.0 => format!("{value:.0}"),

@@ -60,6 +60,7 @@ impl Coverage {
 
     // Relaxed, all of it: the thread is the only writer, and the engine's view may be a little old.
 
+    #[inline(always)]
     fn add(&self, count: usize, more: u64) {
         let count = &self.counts[count];
         count.store(count.load(Ordering::Relaxed) + more, Ordering::Relaxed);

@@ -89,6 +89,26 @@ impl Section {
         Some(())
     }
 
+    /// The thread's samples are the task's from now on.
+    #[inline(always)]
+    pub(crate) fn runs(&self, task: &TaskRecord) {
+        // Relaxed: read by this thread's handler, and by the advancer, who orders it.
+        self.record.context.task.store(task.id, Ordering::Relaxed);
+    }
+
+    /// The thread is in a poll of `task`, called at this stack pointer. What `Owner::leave_poll` is owed: the base of the regions and the poll
+    /// before.
+    #[inline(always)]
+    pub(crate) fn enter_poll(&mut self, task: &TaskRecord, poll: u64) -> (usize, u64) {
+        self.owner.flow = Flow::Task(NonNull::from(task));
+        if !self.owner.is_muted {
+            self.slot.lift_limit();
+        }
+        // SAFETY: this thread polls the task.
+        let base = self.owner.regions.enter(unsafe { task.regions() });
+        (base, self.owner.awaits.begin(poll))
+    }
+
     /// The events after which `task` runs here. At most three.
     #[inline(always)]
     pub(crate) fn write_run(&mut self, task: &TaskRecord, tried: Tried, name: u64) {
@@ -103,8 +123,7 @@ impl Section {
                 _ => self.write_long_run(task, change, name),
             }
         }
-        // Relaxed: read by this thread's handler, and by the advancer, who orders it.
-        self.record.context.task.store(task.id, Ordering::Relaxed);
+        self.runs(task);
     }
 
     #[cold]

@@ -13,19 +13,18 @@
 
 use std::cell::Cell;
 use std::mem::ManuallyDrop;
-use std::ptr::NonNull;
 use std::task::{Context, Poll};
 
 use tachograph_unwind::Registers;
 use tachograph_wire::EventKind;
 
 use crate::classify::{AWAIT, DROPPED};
-use crate::core::{CORE, bound, this_thread};
+use crate::core::{CORE, aside, bound, this_thread};
 use crate::flow::{Interrupted, NO_STACK};
 use crate::package::StackKind;
 use crate::record::{Flow, ThreadRecord};
 use crate::section::{Need, Section};
-use crate::stack::EventStack;
+use crate::stack::{EventStack, NO_POLL};
 use crate::sync::Arc;
 use crate::task_word::{Doing, Tried};
 use crate::tasks::{TaskName, TaskRecord};
@@ -59,7 +58,7 @@ impl Why {
     fn stack_pointer(self) -> u64 {
         match self {
             Self::Poll(stack_pointer) => stack_pointer,
-            Self::Drop => u64::MAX,
+            Self::Drop => NO_POLL,
         }
     }
 }
@@ -95,7 +94,7 @@ impl TracedTask {
 
     /// Polls the task: `f` is given a waker of ours, which has `cx`'s wake the task and records the wake.
     ///
-    /// Costs two load-and-branches and a compare-and-swap each way while nothing is recorded.
+    /// Costs some 20 ns with its wake while nothing is recorded: what the task does is known to a recording that begins later.
     #[inline]
     pub fn poll<T>(
         &self,
@@ -134,12 +133,11 @@ impl TracedTask {
     }
 
     /// A poll that others do begins on this thread: see [`Entered`].
-    #[must_use]
     pub fn enter(&self) -> Entered {
-        let run = ManuallyDrop::new(Run::begin(&self.0, Why::Poll(u64::MAX)));
+        let mut run = ManuallyDrop::new(Run::begin(&self.0, Why::Poll(NO_POLL)));
         Entered {
             task: Arc::clone(&self.0),
-            began: run.began,
+            began: run.began.take(),
         }
     }
 
@@ -169,10 +167,10 @@ pub struct Entered {
 }
 
 impl Entered {
-    fn run(&self) -> Run<'_> {
+    fn run(&mut self) -> Run<'_> {
         Run {
             task: &self.task,
-            began: self.began,
+            began: self.began.take(),
         }
     }
 
@@ -187,7 +185,7 @@ impl Entered {
     }
 
     fn finish(self, how: impl FnOnce(Run<'_>)) {
-        let entered = ManuallyDrop::new(self);
+        let mut entered = ManuallyDrop::new(self);
         how(entered.run());
         // SAFETY: read once: `entered` is never dropped.
         drop(unsafe { std::ptr::read(&entered.task) });
@@ -236,60 +234,96 @@ enum End {
     Dropped,
 }
 
-#[derive(Clone, Copy, Debug)]
+/// A poll whose begin was recorded.
+#[derive(Debug)]
 struct Began {
     record: &'static ThreadRecord,
+    /// What made way and runs again afterwards; none between a runtime's tasks.
+    outer: Option<Box<Outer>>,
+}
+
+#[derive(Debug)]
+struct Outer {
     interrupted: Interrupted,
-    /// Of the regions of what made way.
+    /// Of its regions.
     base: usize,
-    /// The poll that the thread was in.
-    outer_poll: u64,
+    /// The poll that it is in.
+    poll: u64,
 }
 
 impl<'a> Run<'a> {
     #[inline(always)]
     fn begin(task: &'a TaskRecord, why: Why) -> Self {
         let began = match CORE.gate.is_on() {
-            true => this_thread().and_then(|record| Self::say_begin(record, task, why)),
+            true => this_thread().and_then(|record| {
+                Self::say_plain_begin(record, task, why)
+                    .or_else(|| Self::say_any_begin(record, task, why))
+            }),
             false => None,
         };
         if began.is_none() {
-            let _ = task
-                .word
-                .unsaid(|doing| (doing != Doing::Dead).then_some(Doing::Running));
+            let _ = task.word.unsaid(|doing| match doing {
+                Doing::Waiting | Doing::Runnable => Some(Doing::Running),
+                Doing::Running | Doing::RunningWoken | Doing::Dead => None,
+            });
             UNRECORDED.set(UNRECORDED.get() + 1);
         }
         Self { task, began }
     }
 
+    /// Between a runtime's tasks, for a task that is known and to be polled.
     #[inline(always)]
-    fn say_begin(record: &'static ThreadRecord, task: &TaskRecord, why: Why) -> Option<Began> {
+    fn say_plain_begin(
+        record: &'static ThreadRecord,
+        task: &TaskRecord,
+        why: Why,
+    ) -> Option<Began> {
+        let mut section = Section::begin_between(record)?;
+        let number = task.word.start_plainly(section.generation)?;
+        section.write(EventKind::GoStart, [task.id, number]);
+        section.runs(task);
+        record.shared.coverage.poll_begins(section.now);
+        section.enter_poll(task, why.stack_pointer());
+        Some(Began {
+            record,
+            outer: None,
+        })
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn say_any_begin(record: &'static ThreadRecord, task: &TaskRecord, why: Why) -> Option<Began> {
         loop {
             let mut section = Section::begin_for(record, Need::Proc, BEGIN_EVENTS)?;
             let name = section.name_if_due(task)?;
             let tried = task.word.start(section.generation);
-            if tried == Tried::Later {
-                continue;
+            match tried {
+                Tried::Changed(_) => {}
+                Tried::Later => continue,
+                // It has ended; or it runs elsewhere to the trace, on a thread that has fallen silent (rule 3).
+                Tried::Unchanged(_) | Tried::Silent(_) => return None,
             }
             let interrupted = match section.owner.flow {
                 Flow::Runtime => Interrupted::RUNTIME,
                 _ => make_way(&mut section, why),
             };
             section.write_run(task, tried, name);
-            section.owner.flow = Flow::Task(NonNull::from(task));
-            section.slot.lift_limit();
-            // SAFETY: this thread polls the task.
-            let base = section.owner.regions.enter(unsafe { task.regions() });
-            if interrupted.flow() == Flow::Runtime {
+            let (base, poll) = section.enter_poll(task, why.stack_pointer());
+            let nested = interrupted.flow() != Flow::Runtime;
+            if !nested {
                 record.shared.coverage.poll_begins(section.now);
             }
-            let outer_poll = section.owner.awaits.begin(why.stack_pointer());
-            return Some(Began {
-                record,
-                interrupted,
-                base,
-                outer_poll,
+            drop(section);
+            let outer = nested.then(|| {
+                aside(|| {
+                    Box::new(Outer {
+                        interrupted,
+                        base,
+                        poll,
+                    })
+                })
             });
+            return Some(Began { record, outer });
         }
     }
 
@@ -297,7 +331,7 @@ impl<'a> Run<'a> {
     #[inline(always)]
     fn pause(self) {
         let run = ManuallyDrop::new(self);
-        let said = run.began.and_then(|began| run.say_pause(began));
+        let said = run.began.as_ref().and_then(|began| run.say_pause(began));
         run.leave_place();
         if said.is_none() {
             run.unsaid(|doing| match doing {
@@ -308,7 +342,7 @@ impl<'a> Run<'a> {
     }
 
     #[inline(always)]
-    fn say_pause(&self, began: Began) -> Option<()> {
+    fn say_pause(&self, began: &Began) -> Option<()> {
         let mut section = Section::begin(began.record)?;
         section.stay_outside();
         // First what may fail.
@@ -319,15 +353,26 @@ impl<'a> Run<'a> {
             (_, 0) => section.name(AWAIT)?,
             (_, word) => word,
         };
-        if let Tried::Changed(change) = self.task.word.pause(section.generation) {
-            let kind = match change.was {
-                Doing::RunningWoken => EventKind::GoStop,
-                _ => EventKind::GoBlock,
-            };
-            section.write(kind, [reason, stack]);
+        let yields = match self.task.word.pause_plainly(section.generation) {
+            Some(yields) => Some(yields),
+            None => self.pause_anyhow(section.generation),
+        };
+        match yields {
+            Some(true) => section.write(EventKind::GoStop, [reason, stack]),
+            Some(false) => section.write(EventKind::GoBlock, [reason, stack]),
+            None => {}
         }
         self.give_way(&mut section, began);
         Some(())
+    }
+
+    /// Whether the task yields, if that has to be said.
+    #[cold]
+    fn pause_anyhow(&self, generation: u64) -> Option<bool> {
+        match self.task.word.pause(generation) {
+            Tried::Changed(change) => Some(change.was == Doing::RunningWoken),
+            _ => None,
+        }
     }
 
     /// The poll returned `Ready`.
@@ -337,7 +382,8 @@ impl<'a> Run<'a> {
     }
 
     fn end_with(&self, end: End) {
-        let said = self.began.and_then(|began| self.say_end(began, end));
+        let began = self.began.as_ref();
+        let said = began.and_then(|began| self.say_end(began, end));
         self.leave_place();
         if said.is_none() {
             self.unsaid(|_| Some(Doing::Dead));
@@ -345,11 +391,11 @@ impl<'a> Run<'a> {
         CORE.tasks.remove(self.task);
     }
 
-    fn say_end(&self, began: Began, end: End) -> Option<()> {
-        let stack = match end {
-            End::Dropped => EventStack::capture_wake(began.record),
-            End::Done | End::Panicked => EventStack::none(),
-        };
+    fn say_end(&self, began: &Began, end: End) -> Option<()> {
+        let mut stack = EventStack::none();
+        if let End::Dropped = end {
+            stack.capture_wake(began.record);
+        }
         let mut section = Section::begin(began.record)?;
         section.stay_outside();
         let label = match end {
@@ -363,9 +409,10 @@ impl<'a> Run<'a> {
         if label != 0 {
             section.write(EventKind::GoLabel, [label]);
         }
-        if section.more(1)
-            && let Tried::Changed(_) = self.task.word.end(section.generation)
-        {
+        if !section.more(1) {
+            return None;
+        }
+        if let Tried::Changed(_) = self.task.word.end(section.generation) {
             section.write(EventKind::GoDestroy, []);
         }
         self.give_way(&mut section, began);
@@ -374,17 +421,19 @@ impl<'a> Run<'a> {
 
     /// Rule 1.
     #[inline(always)]
-    fn give_way(&self, section: &mut Section, began: Began) {
+    fn give_way(&self, section: &mut Section, began: &Began) {
         // SAFETY: this thread polls the task.
         let left = unsafe { self.task.regions() };
-        section.owner.regions.leave(began.base, left);
-        section.owner.awaits.begin(began.outer_poll);
-        match began.interrupted.flow() {
-            Flow::Runtime => {
+        match &began.outer {
+            None => {
+                section.owner.leave_poll(left, 0, NO_POLL);
                 section.record.shared.coverage.poll_ends(section.now);
                 section.nothing_runs();
             }
-            _ => go_on(section, began.interrupted),
+            Some(outer) => {
+                section.owner.leave_poll(left, outer.base, outer.poll);
+                go_on(section, outer.interrupted);
+            }
         }
     }
 
@@ -404,7 +453,7 @@ impl<'a> Run<'a> {
     #[cold]
     fn unsaid(&self, next: impl Fn(Doing) -> Option<Doing>) {
         let _ = self.task.word.unsaid(next);
-        let Some(began) = self.began else {
+        let Some(began) = &self.began else {
             UNRECORDED.set(UNRECORDED.get() - 1);
             return;
         };
@@ -412,11 +461,13 @@ impl<'a> Run<'a> {
             // SAFETY: own thread, outside of a critical section; the reference ends here.
             let owner = unsafe { began.record.owner() };
             // SAFETY: this thread polls the task.
-            owner
-                .regions
-                .leave(began.base, unsafe { self.task.regions() });
-            owner.awaits.begin(began.outer_poll);
-            owner.flow = began.interrupted.flow();
+            let left = unsafe { self.task.regions() };
+            let (base, poll, flow) = match &began.outer {
+                None => (0, NO_POLL, Flow::Runtime),
+                Some(outer) => (outer.base, outer.poll, outer.interrupted.flow()),
+            };
+            owner.leave_poll(left, base, poll);
+            owner.flow = flow;
         }
     }
 }
@@ -449,10 +500,14 @@ fn make_way(section: &mut Section, why: Why) -> Interrupted {
 /// Rule 1.
 #[cold]
 fn go_on(section: &mut Section, interrupted: Interrupted) {
-    if section.more(4) {
-        section.resume(interrupted);
-        if section.owner.blocking > 0 {
-            section.begin_blocking(NO_STACK);
-        }
+    if !section.more(4) {
+        // Rule 2. What was polled may be gone any time.
+        section.nothing_runs();
+        section.owner.flow = interrupted.flow();
+        return;
+    }
+    section.resume(interrupted);
+    if section.owner.blocking > 0 {
+        section.begin_blocking(NO_STACK);
     }
 }

@@ -13,7 +13,7 @@ use crate::coverage::Coverage;
 use crate::gate::WriteFlag;
 use crate::names::NameCache;
 use crate::procs::Proc;
-use crate::regions::{BACKGROUND, INHERITED, OpenRegion, OpenRegions, SCOPE};
+use crate::regions::{BACKGROUND, INHERITED, LeftOpen, OpenRegion, OpenRegions, SCOPE};
 use crate::sample::state::SampleState;
 use crate::slot::{Slot, Stamp};
 use crate::stack::{Awaits, EventCache};
@@ -65,6 +65,8 @@ pub(crate) struct Owner {
     pub(crate) recording_since: u64,
     /// The run in which the thread ran out of memory and fell silent.
     pub(crate) muted_run: u64,
+    /// That run may be the one in progress: nothing but `prepare` lets the thread into a critical section to write.
+    pub(crate) is_muted: bool,
     /// The slot that the thread holds, running.
     pub(crate) proc: Option<&'static Proc>,
     /// The slot that it holds while it is parked, and its run.
@@ -259,6 +261,7 @@ impl Owner {
             since: 0,
             recording_since: 0,
             muted_run: 0,
+            is_muted: false,
             proc: None,
             parked: None,
             own_parks: false,
@@ -290,6 +293,13 @@ impl Owner {
     #[inline(always)]
     pub(crate) fn is_of_this_run(&self, region: &OpenRegion) -> bool {
         region.generation >= self.since && region.name_id != SCOPE
+    }
+
+    /// The poll is over: what the task leaves open goes with it.
+    #[inline(always)]
+    pub(crate) fn leave_poll(&mut self, left: &mut Option<Box<LeftOpen>>, base: usize, poll: u64) {
+        self.regions.leave(base, left);
+        self.awaits.begin(poll);
     }
 
     /// The task that runs on the thread, if that is one that something has been recorded of.

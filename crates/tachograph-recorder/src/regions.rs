@@ -29,6 +29,10 @@ pub(crate) struct OpenRegion {
     pub(crate) serial: u64,
 }
 
+/// What a task has open between its polls, outermost first.
+#[derive(Debug, Default)]
+pub(crate) struct LeftOpen(Vec<OpenRegion>);
+
 /// See the module's text.
 #[derive(Debug)]
 pub(crate) struct OpenRegions {
@@ -122,17 +126,17 @@ impl OpenRegions {
 
     /// A task begins to run: puts aside what is open, and opens what the task left open. The former base is what `leave` is owed.
     #[inline(always)]
-    pub(crate) fn enter(&mut self, left: &mut Option<Box<Vec<OpenRegion>>>) -> usize {
+    pub(crate) fn enter(&mut self, left: &mut Option<Box<LeftOpen>>) -> usize {
         let base = std::mem::replace(&mut self.base, self.open.len());
         if let Some(left) = left {
-            self.open.append(left);
+            self.open.append(&mut left.0);
         }
         base
     }
 
     /// The task stops running: what it has open goes with it.
     #[inline(always)]
-    pub(crate) fn leave(&mut self, base: usize, left: &mut Option<Box<Vec<OpenRegion>>>) {
+    pub(crate) fn leave(&mut self, base: usize, left: &mut Option<Box<LeftOpen>>) {
         if self.open.len() > self.base {
             self.pack(left);
         }
@@ -140,8 +144,9 @@ impl OpenRegions {
     }
 
     #[cold]
-    fn pack(&mut self, left: &mut Option<Box<Vec<OpenRegion>>>) {
+    fn pack(&mut self, left: &mut Option<Box<LeftOpen>>) {
         left.get_or_insert_default()
+            .0
             .extend(self.open.drain(self.base..));
     }
 }

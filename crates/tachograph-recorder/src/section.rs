@@ -134,6 +134,7 @@ impl Section {
                 // SAFETY: inside the critical section; the reference ends here.
                 let owner = unsafe { record.owner() };
                 let has = match need {
+                    _ if owner.is_muted => false,
                     Need::Thread => true,
                     _ if owner.proc.is_none() || record.shared.syscall.is_inside() => false,
                     Need::Proc => true,
@@ -150,6 +151,24 @@ impl Section {
                 None
             }
         }
+    }
+
+    /// Begins a critical section for one event, between a runtime's tasks, if nothing has to be seen to first.
+    #[inline(always)]
+    pub(crate) fn begin_between(record: &'static ThreadRecord) -> Option<Self> {
+        let Entry::In(generation) = CORE.gate.enter(&record.flag) else {
+            return None;
+        };
+        // SAFETY: inside the critical section of `generation`.
+        let fits = unsafe { record.slot(generation) }.fits(generation, 1);
+        // SAFETY: inside the critical section; the reference ends here.
+        let owner = unsafe { record.owner() };
+        // A runtime between tasks is in no blocking section.
+        if fits && owner.flow == Flow::Runtime && owner.proc.is_some() && !owner.is_muted {
+            return Some(Self::of(record, generation));
+        }
+        CORE.gate.leave(&record.flag);
+        None
     }
 
     #[inline(always)]
@@ -187,6 +206,9 @@ impl Section {
     /// Makes room for `events` more; false (and the thread is muted) when there is no memory.
     #[must_use]
     pub(crate) fn more(&mut self, events: usize) -> bool {
+        if self.owner.is_muted {
+            return false;
+        }
         let room = self.slot.room(
             CORE.outlet(self.record),
             &mut self.owner.stamp,
@@ -270,6 +292,7 @@ impl Section {
     /// Rule 5.
     fn mute(&mut self) {
         self.owner.muted_run = CORE.run();
+        self.owner.is_muted = true;
         self.slot.drop_limit();
         CORE.count_lost_event();
         CORE.queue.mute();
@@ -326,6 +349,7 @@ impl Section {
             CORE.count_lost_event();
             return Err(NotReady::Closed);
         }
+        self.owner.is_muted = false;
         let introduced = self.owner.run == run;
         let syscall = &self.record.shared.syscall;
         let inside = introduced && syscall.is_inside();
@@ -376,7 +400,8 @@ impl Section {
     /// Lets events that need a task pass only where one runs.
     #[inline(always)]
     pub(crate) fn set_limit(&mut self) {
-        match self.owner.flow != Flow::Runtime && !self.record.shared.syscall.is_inside() {
+        let inside = self.record.shared.syscall.is_inside();
+        match self.owner.flow != Flow::Runtime && !inside && !self.owner.is_muted {
             true => self.slot.lift_limit(),
             false => self.slot.drop_limit(),
         }
@@ -386,7 +411,8 @@ impl Section {
     fn introduce(&mut self, run: u64, proc: Option<&'static Proc>) -> Option<()> {
         // Whatever section the thread is in, it began before this run: it is not part of the trace.
         self.record.shared.syscall.acknowledge();
-        self.owner.proc = None;
+        // So is its slot, also where it needs none now: the advancer would find that in a note.
+        self.hold_proc(None);
         // First what may fail.
         let name = match self.current() {
             Some(task) => self.task_name(task)?,
@@ -515,7 +541,7 @@ impl Section {
     #[cold]
     fn resume_blocking(&mut self) {
         self.resumes_blocking = false;
-        if self.owner.muted_run != CORE.run() && self.more(1) {
+        if self.more(1) {
             self.begin_blocking(0);
         }
     }

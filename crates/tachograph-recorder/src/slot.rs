@@ -377,12 +377,16 @@ impl StackCache {
 }
 
 fn hash_stack(leaf: u64, pcs: &[u64]) -> u64 {
-    let mix = |hash: u64, word: &u64| {
-        (hash ^ word)
-            .wrapping_mul(0x9e37_79b9_7f4a_7c15)
-            .rotate_left(29)
-    };
-    pcs.iter().fold(mix(pcs.len() as u64, &leaf), mix)
+    const GOLDEN: u64 = 0x9e37_79b9_7f4a_7c15;
+    const STEP: u64 = 0x2545_f491_4f6c_dd1e;
+    // A sum of products: none of them waits for the one before.
+    let mut factor = GOLDEN;
+    let mut sum = leaf ^ (pcs.len() as u64).wrapping_mul(GOLDEN);
+    for pc in pcs {
+        sum = sum.wrapping_add(pc.wrapping_mul(factor));
+        factor = factor.wrapping_add(STEP);
+    }
+    (sum ^ sum >> 32).wrapping_mul(GOLDEN) >> 8
 }
 
 /// Reads the raw stacks of a block back.

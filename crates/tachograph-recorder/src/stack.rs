@@ -3,6 +3,8 @@
 //! Taken before the critical section begins. Walked along frame pointers where the start's self-test found that programs keep them
 //! (1 to 2 ns a frame), else by the tables and the walker of CPU samples (10 to 35 ns a frame).
 
+use std::mem::MaybeUninit;
+
 use tachograph_unwind::{Registers, RuleCache, StackBounds, walk_frame_pointers};
 
 use crate::buffer;
@@ -85,10 +87,14 @@ impl EventWalk {
     }
 }
 
+/// "In no poll", as the stack pointer of one.
+pub(crate) const NO_POLL: u64 = u64::MAX;
+
 /// Lookup addresses, leaf first.
 #[derive(Debug)]
 pub(crate) struct EventStack {
-    pcs: [u64; MAX_EVENT_FRAMES],
+    /// The first `len` are there. N.B. Not cleared: that would take longer than most walks.
+    pcs: MaybeUninit<[u64; MAX_EVENT_FRAMES]>,
     len: usize,
 }
 
@@ -102,37 +108,41 @@ impl EventStack {
             walk(
                 record,
                 Registers::capture(),
-                u64::MAX,
-                stack.pcs.as_mut_ptr(),
+                NO_POLL,
+                stack.pcs.as_mut_ptr().cast(),
                 MAX_EVENT_FRAMES,
             )
         };
         stack
     }
 
-    /// The stack of a wake, down to the poll that it is part of; nothing where wakes have none.
+    /// Becomes the stack of a wake, down to the poll that it is part of; nothing where wakes have none.
     #[inline(always)]
-    pub(crate) fn capture_wake(record: &'static ThreadRecord) -> Self {
-        let mut stack = Self::none();
-        if CORE.event_walk.has_awaits() {
+    pub(crate) fn capture_wake(&mut self, record: &'static ThreadRecord) {
+        if CORE.event_walk.has_awaits() && record.flag.is_clear() {
             // SAFETY: as in `capture`.
-            stack.len =
-                unsafe { walk_thriftily(record, Registers::capture(), stack.pcs.as_mut_ptr()) };
+            self.len = unsafe {
+                walk_thriftily(record, Registers::capture(), self.pcs.as_mut_ptr().cast())
+            };
         }
-        stack
     }
 
     /// No stack.
     #[inline(always)]
     pub(crate) fn none() -> Self {
-        Self {
-            pcs: [0; MAX_EVENT_FRAMES],
-            len: 0,
+        let mut stack = MaybeUninit::<Self>::uninit();
+        // SAFETY: the length is written; the addresses need not be. N.B. Beside a length in one expression, they would be cleared.
+        unsafe {
+            (&raw mut (*stack.as_mut_ptr()).len).write(0);
+            stack.assume_init()
         }
     }
 
+    #[inline(always)]
     pub(crate) fn pcs(&self) -> &[u64] {
-        self.pcs[..self.len].get(1..).unwrap_or_default()
+        // SAFETY: a walk has written the first `len`.
+        let pcs = unsafe { std::slice::from_raw_parts(self.pcs.as_ptr().cast(), self.len) };
+        pcs.get(1..).unwrap_or_default()
     }
 }
 
@@ -164,7 +174,7 @@ impl Awaits {
             len: 0,
             count: 0,
             last: 0,
-            poll: u64::MAX,
+            poll: NO_POLL,
             thrift: Thrift { since: 0, spent: 0 },
         }
     }

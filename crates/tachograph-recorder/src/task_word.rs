@@ -103,6 +103,11 @@ const NUMBER: u32 = 29;
 const STATE_MASK: u64 = (1 << BEFORE) - 1;
 const GENERATION_MASK: u64 = (1 << (NUMBER - GENERATION)) - 1;
 
+/// What a task does and what is said of it, as they stand in a word.
+const fn states(doing: Doing, said: Said) -> u64 {
+    doing as u64 | (said as u64) << SAID
+}
+
 /// A change before it is tried.
 enum Next {
     /// None.
@@ -134,9 +139,21 @@ impl Parts {
         Said::of(self.0 >> SAID)
     }
 
+    /// The word with other states, `numbers` later.
     #[inline(always)]
-    fn state_bits(self) -> u64 {
-        self.0 & STATE_MASK
+    fn moved(self, states: u64, numbers: u64) -> u64 {
+        (self.0 & !STATE_MASK | states) + (numbers << NUMBER)
+    }
+
+    /// A change of this word in its own generation.
+    #[inline(always)]
+    fn change_here(self) -> Change {
+        Change {
+            was: self.doing(),
+            said: self.said(),
+            states: false,
+            number: self.number() + 1,
+        }
     }
 
     #[inline(always)]
@@ -294,47 +311,79 @@ impl TaskWord {
         })
     }
 
-    /// Rule 7: the word becomes `doing`, `said`, if it is one of `from` in `generation`.
+    /// The word, if it is of `generation` and its states are among `from`.
     #[inline(always)]
-    fn step(
-        &self,
-        generation: u64,
-        from: &[(Doing, Said)],
-        to: (Doing, Said),
-        numbers: u64,
-    ) -> Option<Change> {
+    fn plain(&self, generation: u64, from: &[u64]) -> Option<Parts> {
         // Acquire: as in `update`.
         let seen = Parts(self.0.load(Ordering::Acquire));
-        let own = seen.generation() == generation & GENERATION_MASK;
-        let here = from
-            .iter()
-            .any(|(doing, said)| seen.state_bits() == *doing as u64 | (*said as u64) << SAID);
-        if !(own && here) {
-            return None;
-        }
-        let state = to.0 as u64 | (to.1 as u64) << SAID;
-        let new = (seen.0 & !STATE_MASK | state) + (numbers << NUMBER);
+        let own = (generation & GENERATION_MASK) << GENERATION;
+        let found = seen.0 & (STATE_MASK | GENERATION_MASK << GENERATION);
+        from.iter()
+            .any(|states| found == own | states)
+            .then_some(seen)
+    }
+
+    /// Rule 7: changes the states without a compare-and-swap.
+    #[inline(always)]
+    fn store(&self, seen: Parts, to: u64, numbers: u64) -> Change {
         // Release: as in `update`.
-        self.0.store(new, Ordering::Release);
-        Some(Change {
-            was: seen.doing(),
-            said: seen.said(),
-            states: false,
-            number: seen.number() + 1,
-        })
+        self.0.store(seen.moved(to, numbers), Ordering::Release);
+        seen.change_here()
+    }
+
+    /// Changes the states with one compare-and-swap; `None` if that fails.
+    #[inline(always)]
+    fn swap(&self, seen: Parts, to: u64, numbers: u64) -> Option<Change> {
+        let new = seen.moved(to, numbers);
+        // AcqRel: as in `update`.
+        self.0
+            .compare_exchange(seen.0, new, Ordering::AcqRel, Ordering::Relaxed)
+            .ok()
+            .map(|_| seen.change_here())
+    }
+
+    /// The plain case of `start`, with nothing but GoStart to write: its number.
+    #[inline(always)]
+    pub fn start_plainly(&self, generation: u64) -> Option<u64> {
+        const RUNNABLE: u64 = states(Doing::Runnable, Said::Runnable);
+        const RUNNING: u64 = states(Doing::Running, Said::Running);
+        let seen = self.plain(generation, &[RUNNABLE])?;
+        Some(self.store(seen, RUNNING, 1).number)
+    }
+
+    /// The plain case of `wake`, with nothing but GoUnblock to write: its number.
+    #[inline(always)]
+    pub fn wake_plainly(&self, generation: u64) -> Option<u64> {
+        const WAITING: u64 = states(Doing::Waiting, Said::Waiting);
+        const RUNNABLE: u64 = states(Doing::Runnable, Said::Runnable);
+        let seen = self.plain(generation, &[WAITING])?;
+        Some(self.swap(seen, RUNNABLE, 1)?.number)
+    }
+
+    /// The plain case of `pause`: whether it is a yield.
+    #[inline(always)]
+    pub fn pause_plainly(&self, generation: u64) -> Option<bool> {
+        const WAITING: u64 = states(Doing::Waiting, Said::Waiting);
+        const RUNNABLE: u64 = states(Doing::Runnable, Said::Runnable);
+        const RUNNING: u64 = states(Doing::Running, Said::Running);
+        const WOKEN: u64 = states(Doing::RunningWoken, Said::Running);
+        let seen = self.plain(generation, &[RUNNING, WOKEN])?;
+        if seen.0 & STATE_MASK == RUNNING && self.swap(seen, WAITING, 0).is_some() {
+            return Some(false);
+        }
+        // It was, or has just been, woken: nobody else changes it now.
+        let seen = self.plain(generation, &[WOKEN])?;
+        let _ = self.store(seen, RUNNABLE, 0);
+        Some(true)
     }
 
     /// A poll begins. The caller is the one that polls. Its events, after the status: `Nothing`: created, started (1 number);
     /// `Waiting`: unblocked, started (2); `Runnable`: started (1).
     #[inline(always)]
     pub fn start(&self, generation: u64) -> Tried {
-        const FROM: &[(Doing, Said)] = &[(Doing::Runnable, Said::Runnable)];
-        if let Some(change) = self.step(generation, FROM, (Doing::Running, Said::Running), 1) {
-            return Tried::Changed(change);
-        }
         self.update(generation, |parts| match (parts.doing(), parts.said()) {
             (Doing::Dead, _) => Next::Nothing,
-            // An end that was never said.
+            // On another thread, which has fallen silent: the trace will not have this poll.
             (_, Said::Running) => Next::Do(Doing::Running),
             (_, said) => Next::Say(Doing::Running, Said::Running, said.numbers_to_run()),
         })
@@ -351,10 +400,6 @@ impl TaskWord {
     /// A poll ends with `Pending`: a wait, or a yield if the change's `was` is `RunningWoken`.
     #[inline(always)]
     pub fn pause(&self, generation: u64) -> Tried {
-        const FROM: &[(Doing, Said)] = &[(Doing::RunningWoken, Said::Running)];
-        if let Some(change) = self.step(generation, FROM, (Doing::Runnable, Said::Runnable), 0) {
-            return Tried::Changed(change);
-        }
         self.update(generation, |parts| {
             let (doing, said) = match parts.doing() {
                 Doing::RunningWoken => (Doing::Runnable, Said::Runnable),
@@ -406,12 +451,11 @@ impl TaskWord {
     /// `Nothing`. The caller alone has the task.
     #[inline(always)]
     pub fn end(&self, generation: u64) -> Tried {
-        const FROM: &[(Doing, Said)] = &[
-            (Doing::Running, Said::Running),
-            (Doing::RunningWoken, Said::Running),
-        ];
-        if let Some(change) = self.step(generation, FROM, (Doing::Dead, Said::Nothing), 0) {
-            return Tried::Changed(change);
+        const RUNNING: u64 = states(Doing::Running, Said::Running);
+        const WOKEN: u64 = states(Doing::RunningWoken, Said::Running);
+        if let Some(seen) = self.plain(generation, &[RUNNING, WOKEN]) {
+            let dead = states(Doing::Dead, Said::Nothing);
+            return Tried::Changed(self.store(seen, dead, 0));
         }
         self.update(generation, |parts| match parts.said() {
             Said::Nothing => Next::Do(Doing::Dead),
@@ -525,11 +569,11 @@ impl TaskWord {
             && parts.before() == Said::Nothing
     }
 
-    /// The task has ended, and the trace does not say so (rule 6): the engine will.
+    /// The task has ended, and the trace does not say so (rule 6): the engine will. One that is said to run ends with its thread.
     #[must_use]
     pub fn is_unburied(&self) -> bool {
         let parts = Parts(self.0.load(Ordering::Acquire));
-        parts.doing() == Doing::Dead && parts.said() != Said::Nothing
+        parts.doing() == Doing::Dead && matches!(parts.said(), Said::Waiting | Said::Runnable)
     }
 
     /// Rule 8.
@@ -548,3 +592,6 @@ impl TaskWord {
         }
     }
 }
+
+#[cfg(all(test, not(loom)))]
+mod tests;

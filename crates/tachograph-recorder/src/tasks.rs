@@ -15,8 +15,8 @@ use std::task::Waker;
 use tachograph_wire::limits;
 
 use crate::core::{CORE, aside};
-use crate::regions::OpenRegion;
-use crate::sync::{Arc, AtomicUsize, Mutex, Ordering, lock};
+use crate::regions::LeftOpen;
+use crate::sync::{Arc, AtomicPtr, AtomicUsize, Mutex, Ordering, lock};
 use crate::task_word::{Doing, TaskWord};
 
 const SHARDS: usize = 64;
@@ -28,7 +28,7 @@ pub(crate) struct TaskRecord {
     pub(crate) word: TaskWord,
     pub(crate) outer: Outer,
     /// Regions that are open while the task does not run; its own poll's, while it does.
-    regions: UnsafeCell<Option<Box<Vec<OpenRegion>>>>,
+    regions: UnsafeCell<Option<Box<LeftOpen>>>,
     name: TaskName,
     /// Its place in its shard, under that one's lock.
     place: AtomicUsize,
@@ -52,11 +52,11 @@ pub enum TaskName {
 
 /// The waker that the task's executor gave it. It goes when the record goes: as long as somebody holds a waker of the task, the executor's
 /// is held, too, as it would be without us.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct Outer {
     first: OnceLock<Waker>,
-    /// In force where the task has moved to another executor.
-    moved: OnceLock<Box<Mutex<Waker>>>,
+    /// In force where the task has moved to another executor; null where not. Made by the thread that polls, and freed with the record.
+    moved: AtomicPtr<Mutex<Waker>>,
 }
 
 /// See the module's text.
@@ -134,11 +134,28 @@ impl Write for Line {
 }
 
 impl Outer {
+    fn new() -> Self {
+        Self {
+            first: OnceLock::new(),
+            moved: AtomicPtr::new(std::ptr::null_mut()),
+        }
+    }
+
+    #[inline(always)]
+    fn moved(&self) -> Option<&Mutex<Waker>> {
+        // SAFETY: null, or made by `change` and freed with `self`. Acquire: pairs with the Release there.
+        unsafe { self.moved.load(Ordering::Acquire).as_ref() }
+    }
+
     /// The executor's waker of the poll that begins. Only the thread that polls.
     #[inline(always)]
     pub(crate) fn set(&self, waker: &Waker) {
         match self.first.get() {
-            Some(first) if first.will_wake(waker) && self.moved.get().is_none() => {}
+            // As `will_wake`, which loads both words at once: one has often just been written alone.
+            Some(first)
+                if first.data() == waker.data()
+                    && std::ptr::eq(first.vtable(), waker.vtable())
+                    && self.moved().is_none() => {}
             Some(_) => self.change(waker),
             None => {
                 let _ = self.first.set(waker.clone());
@@ -148,9 +165,11 @@ impl Outer {
 
     #[cold]
     fn change(&self, waker: &Waker) {
-        let moved = self
-            .moved
-            .get_or_init(|| Box::new(Mutex::new(waker.clone())));
+        let Some(moved) = self.moved() else {
+            let moved = Box::into_raw(Box::new(Mutex::new(waker.clone())));
+            // Release: pairs with the Acquire in `moved`.
+            return self.moved.store(moved, Ordering::Release);
+        };
         let mut moved = lock(moved);
         if !moved.will_wake(waker) {
             *moved = waker.clone();
@@ -160,7 +179,7 @@ impl Outer {
     /// Has the executor poll the task.
     #[inline(always)]
     pub(crate) fn wake(&self) {
-        match (self.moved.get(), self.first.get()) {
+        match (self.moved(), self.first.get()) {
             (Some(moved), _) => {
                 let waker = lock(moved).clone();
                 waker.wake();
@@ -168,6 +187,16 @@ impl Outer {
             (None, Some(first)) => first.wake_by_ref(),
             // Nobody has polled it: whoever spawned it will.
             (None, None) => {}
+        }
+    }
+}
+
+impl Drop for Outer {
+    fn drop(&mut self) {
+        let moved = *self.moved.get_mut();
+        if !moved.is_null() {
+            // SAFETY: made by `change`; nobody else can look any more.
+            drop(unsafe { Box::from_raw(moved) });
         }
     }
 }
@@ -180,7 +209,7 @@ impl TaskRecord {
             let task = Arc::new(Self {
                 id: CORE.new_task_id(),
                 word: TaskWord::new(doing),
-                outer: Outer::default(),
+                outer: Outer::new(),
                 regions: UnsafeCell::new(None),
                 name,
                 place: AtomicUsize::new(0),
@@ -200,7 +229,7 @@ impl TaskRecord {
     /// * The caller polls or drops the task, and has no other reference from here.
     #[inline(always)]
     #[allow(clippy::mut_from_ref)]
-    pub(crate) unsafe fn regions(&self) -> &mut Option<Box<Vec<OpenRegion>>> {
+    pub(crate) unsafe fn regions(&self) -> &mut Option<Box<LeftOpen>> {
         // SAFETY: owed by the caller.
         unsafe { &mut *self.regions.get() }
     }

@@ -7,6 +7,8 @@ use std::mem::ManuallyDrop;
 use std::ptr::NonNull;
 use std::task::{RawWaker, RawWakerVTable, Waker};
 
+use tachograph_wire::EventKind;
+
 use crate::core::{CORE, bound, this_thread};
 use crate::package::StackKind;
 use crate::record::{Flow, ThreadRecord};
@@ -98,7 +100,25 @@ fn wake_waiting(task: &TaskRecord) {
 
 #[inline(always)]
 fn say_wake(record: &'static ThreadRecord, task: &TaskRecord) -> Option<()> {
-    let stack = EventStack::capture_wake(record);
+    let mut stack = EventStack::none();
+    stack.capture_wake(record);
+    {
+        let mut section = Section::begin_for(record, Need::Thread, 2)?;
+        let (stack, _) = section.telling_stack(StackKind::Wake, stack.pcs())?;
+        if let Some(number) = task.word.wake_plainly(section.generation) {
+            section.write(EventKind::GoUnblock, [task.id, number, stack]);
+            return Some(());
+        }
+    }
+    say_any_wake(record, task, &stack)
+}
+
+#[cold]
+fn say_any_wake(
+    record: &'static ThreadRecord,
+    task: &TaskRecord,
+    stack: &EventStack,
+) -> Option<()> {
     loop {
         let mut section = Section::begin_for(record, Need::Thread, 2)?;
         let name = section.name_if_due(task)?;

@@ -2,6 +2,9 @@
 
 #![allow(dead_code)]
 
+pub mod reader;
+pub mod task;
+
 use loom::cell::UnsafeCell;
 use tachograph_recorder::model::{Entry, FenceKind, Gate, HandlerEntry, WriteFlag, heavy_fence};
 
