@@ -191,58 +191,54 @@ fn marks_of_the_other_open_generation_are_left_alone() {
     });
 }
 
-/// Rule 1 when a task moves into the record of its thread: who held a note of it does not state it again.
+/// Rule 4: a worker's successor takes its slot only in the generation in which the blocking section began, or a later one.
+///
+/// Without `is_ahead`, the successor's steal can stand in generation 1 and the section's begin in 2.
 #[test]
-fn an_adopted_task_is_stated_once() {
-    struct Birth {
+fn a_slot_is_not_taken_before_the_section_that_leaves_it() {
+    struct Place {
         gate: Gate,
-        flag: WriteFlag,
-        newborn: Marks,
-        waiting: Mutex<bool>,
-        own: Marks,
+        flags: [WriteFlag; 2],
+        marks: Marks,
+        syscall: Syscall,
     }
     check(3, || {
-        let birth = Arc::new(Birth {
+        let place = Arc::new(Place {
             gate: Gate::new(),
-            flag: WriteFlag::new(),
-            newborn: Marks::new(),
-            waiting: Mutex::new(true),
-            own: Marks::new(),
+            flags: [WriteFlag::new(), WriteFlag::new()],
+            marks: Marks::new(),
+            syscall: Syscall::new(),
         });
-        // Its creation is its status in generation 1.
-        assert!(birth.newborn.claim(1));
-        let shared = birth.clone();
-        birth.gate.publish(1);
-        let thread = thread::spawn(move || {
-            let Entry::In(generation) = shared.gate.enter(&shared.flag) else {
+        place.gate.publish(1);
+        let shared = place.clone();
+        let worker = thread::spawn(move || {
+            let Entry::In(generation) = shared.gate.enter(&shared.flags[0]) else {
                 panic!("recording is on");
             };
-            // As `Newborns::adopt`.
-            let mut waiting = shared.waiting.lock().unwrap();
-            *waiting = false;
-            shared.own.adopt(&shared.newborn);
-            let _ = shared.newborn.claim(generation);
-            drop(waiting);
-            let states = shared.own.claim(generation);
-            shared.gate.leave(&shared.flag);
-            (generation, states)
+            // As `Section::begin_blocking`.
+            let _ = shared.marks.claim(generation);
+            let _ = shared.marks.next_sequence(generation);
+            shared.syscall.begin();
+            shared.gate.leave(&shared.flags[0]);
+            generation
         });
-        let mut stated = [0; 3];
-        for closing in 1..=2 {
-            // As `Notes::take` and `Notes::state`.
-            let noted = *birth.waiting.lock().unwrap();
-            birth.gate.publish(closing + 1);
-            heavy_fence(FenceKind::Full);
-            birth.flag.wait_until_clear();
-            if noted && birth.newborn.claim(closing) {
-                stated[closing as usize] += 1;
-            }
-        }
-        let (generation, states) = thread.join().unwrap();
-        assert_eq!(states, generation != 1, "generation 1 has its creation");
-        if generation == 2 {
-            assert_eq!(stated[2], 0, "stated by thread and engine");
-        }
-        assert_eq!(stated[1], 0);
+        let shared = place.clone();
+        let successor = thread::spawn(move || {
+            let Entry::In(generation) = shared.gate.enter(&shared.flags[1]) else {
+                panic!("recording is on");
+            };
+            // As `Section::steal`.
+            let taken = shared.syscall.look().is_some_and(|seen| {
+                !shared.marks.is_ahead(generation) && shared.syscall.take(seen)
+            });
+            shared.gate.leave(&shared.flags[1]);
+            taken.then_some(generation)
+        });
+        place.gate.publish(2);
+        let (began, taken) = (worker.join().unwrap(), successor.join().unwrap());
+        assert!(
+            taken.is_none_or(|taken| taken >= began),
+            "{began} {taken:?}"
+        );
     });
 }
