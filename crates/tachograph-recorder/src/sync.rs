@@ -88,6 +88,18 @@ pub(crate) fn load_own_flag(flag: &AtomicBool) -> bool {
     }
 }
 
+/// Stores to a word that others change by compare-and-swap, and in whose present state they do not.
+///
+/// loom does not know that what a compare-and-swap writes comes right behind what it has read, and so before the next store of whoever wrote
+/// that. Its models swap, which is as blind to what was there.
+#[inline(always)]
+pub(crate) fn store_over(word: &AtomicU64, value: u64, order: Ordering) {
+    #[cfg(not(loom))]
+    word.store(value, order);
+    #[cfg(loom)]
+    word.swap(value, order);
+}
+
 /// Passes the time of one try in a loop that waits for another thread.
 pub(crate) fn back_off(tries: u32) {
     #[cfg(loom)]

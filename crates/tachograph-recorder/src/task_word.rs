@@ -21,7 +21,7 @@
 //!
 //! Modelled in `tests/loom_task.rs`, one case per rule.
 
-use crate::sync::{AtomicU64, Ordering};
+use crate::sync::{AtomicU64, Ordering, store_over};
 
 /// What a task does.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -327,7 +327,7 @@ impl TaskWord {
     #[inline(always)]
     fn store(&self, seen: Parts, to: u64, numbers: u64) -> Change {
         // Release: as in `update`.
-        self.0.store(seen.moved(to, numbers), Ordering::Release);
+        store_over(&self.0, seen.moved(to, numbers), Ordering::Release);
         seen.change_here()
     }
 

@@ -321,3 +321,45 @@ fn a_forgotten_task_is_created_again_as_what_it_does() {
     assert_eq!(changed(word.introduce(4)).said, Said::Nothing);
     assert_eq!(changed(word.pause(4)).was, Doing::RunningWoken);
 }
+
+#[test]
+fn plain_changes_are_those_of_the_long_way() {
+    let (plain, long) = (known(Doing::Waiting, 4), known(Doing::Waiting, 4));
+    for woken in [false, true, false] {
+        if plain.doing() == Doing::Waiting {
+            assert_eq!(plain.wake_plainly(4), Some(changed(long.wake(4)).number));
+        }
+        assert_eq!(plain.start_plainly(4), Some(changed(long.start(4)).number));
+        if woken {
+            assert!(plain.wake_running() && long.wake_running());
+        }
+        let yields = changed(long.pause(4)).was == Doing::RunningWoken;
+        assert_eq!(plain.pause_plainly(4), Some(yields));
+        assert_eq!(yields, woken);
+        let words = [&plain, &long].map(|word| word.0.load(super::Ordering::Relaxed));
+        assert_eq!(words[0], words[1]);
+    }
+}
+
+#[test]
+fn nothing_is_plain_in_a_generation_that_lacks_the_status() {
+    for (doing, generation) in [
+        (Doing::Waiting, 5),
+        (Doing::Runnable, 5),
+        (Doing::Waiting, 3),
+    ] {
+        let word = known(doing, 4);
+        assert_eq!(word.wake_plainly(generation), None);
+        assert_eq!(word.start_plainly(generation), None);
+        assert_eq!(word.doing(), doing);
+    }
+    let word = running(4);
+    assert_eq!(word.pause_plainly(5), None);
+    // Nor is what is owed.
+    let word = known(Doing::Waiting, 4);
+    let _ = word.unsaid(|_| Some(Doing::Runnable));
+    assert_eq!(word.start_plainly(4), None);
+    assert_eq!(word.pause_plainly(4), None);
+    let word = TaskWord::new(Doing::Runnable);
+    assert_eq!(word.start_plainly(0), None);
+}

@@ -1,6 +1,7 @@
 //! A task in the models: threads that poll, wake and end it, the engine, and a reader of what they say.
 //!
 //! The threads' steps are those of `section`, `poll` and `wake`, the engine's those of `advance` and `notes`, all by the word's own calls.
+//! Plain ways and the others are tried in one critical section, where the program begins another.
 //! What is only the model's (lines, who has begun a generation) stands in std's types, which loom does not see: no switch is lost there.
 
 use std::sync::atomic::{AtomicBool as Plain, AtomicU64 as PlainU64, Ordering::Relaxed};
@@ -126,6 +127,11 @@ impl World {
         if let Tried::Changed(change) = tried {
             self.write_long_run(me, generation, change);
         }
+        self.runs(me);
+    }
+
+    fn runs(&self, me: usize) {
+        self.flows[me].store(true, Relaxed);
         self.contexts[me].store(true, Ordering::Relaxed);
     }
 
@@ -152,10 +158,15 @@ impl World {
             let Some(generation) = self.enter(me) else {
                 return self.start_unsaid();
             };
+            if let Some(number) = self.word.start_plainly(generation) {
+                self.put(generation, me, Line::Start(number));
+                self.runs(me);
+                self.leave(me);
+                return true;
+            }
             let tried = self.word.start(generation);
             if let Tried::Changed(_) = tried {
                 self.write_run(me, generation, tried);
-                self.flows[me].store(true, Relaxed);
             }
             self.leave(me);
             match tried {
@@ -188,12 +199,15 @@ impl World {
             });
             return;
         };
-        if let Tried::Changed(change) = self.word.pause(generation) {
-            let line = match change.was {
-                Doing::RunningWoken => Line::Stop,
-                _ => Line::Block,
-            };
-            self.put(generation, me, line);
+        let plainly = self.word.pause_plainly(generation);
+        let yields = plainly.or_else(|| match self.word.pause(generation) {
+            Tried::Changed(change) => Some(change.was == Doing::RunningWoken),
+            _ => None,
+        });
+        match yields {
+            Some(true) => self.put(generation, me, Line::Stop),
+            Some(false) => self.put(generation, me, Line::Block),
+            None => {}
         }
         self.nothing_runs(me);
     }
@@ -251,6 +265,10 @@ impl World {
             let Some(generation) = self.enter(me) else {
                 return self.wake_unsaid();
             };
+            if let Some(number) = self.word.wake_plainly(generation) {
+                self.put(generation, me, Line::Unblock(number));
+                return self.leave(me);
+            }
             let tried = self.word.wake(generation);
             if let Tried::Changed(change) = tried {
                 if change.states {
