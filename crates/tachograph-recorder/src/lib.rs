@@ -95,6 +95,8 @@ mod setup;
 #[cfg(not(loom))]
 mod slot;
 #[cfg(not(loom))]
+mod spare;
+#[cfg(not(loom))]
 mod spawn;
 #[cfg(not(loom))]
 mod stack;

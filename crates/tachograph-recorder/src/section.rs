@@ -23,11 +23,11 @@ use crate::package::StackKind;
 use crate::procs::Proc;
 use crate::record::{Flow, NO_PROC, Owner, ThreadRecord};
 use crate::slot::{MAX_EVENT_BYTES, MAX_SEQUENCE_BYTES, Slot};
+use crate::spare::{Spare, SpareProc, give_back};
 use crate::sync::{Ordering, lock};
 use crate::syscall::Return;
 use crate::task_word::Doing;
 use crate::tasks::{TaskName, TaskRecord};
-use crate::worker;
 
 /// See the module's text. Dropping it ends the critical section.
 #[derive(Debug)]
@@ -75,17 +75,6 @@ enum NotReady {
     WantsProc,
     /// The thread's own flow must become a task first, which allocates.
     WantsOwn,
-}
-
-/// A processor slot that was taken for a section, and the run that it is good for.
-type Spare = Option<SpareProc>;
-
-#[derive(Clone, Copy)]
-struct SpareProc {
-    proc: &'static Proc,
-    run: u64,
-    /// Who held the slot of the worker that the thread is now.
-    predecessor: Option<&'static ThreadRecord>,
 }
 
 impl Drop for Section {
@@ -321,7 +310,7 @@ impl Section {
                 }
                 NotReady::WantsProc => {
                     give_back(spare);
-                    spare = Some(take_proc(record, section_inside));
+                    spare = Some(SpareProc::take(record, section_inside));
                 }
                 NotReady::WantsOwn => make_own(record),
             }
@@ -436,31 +425,6 @@ impl Section {
         self.more(1).then_some(())
     }
 
-    /// Takes the slot of the worker that this thread has become from the one that it was, if that is in a blocking section. The spare one
-    /// is then left over.
-    fn steal(&mut self, spare: &Spare) -> Option<&'static Proc> {
-        let victim = spare.as_ref()?.predecessor?;
-        let shared = &victim.shared;
-        // Acquire: pairs with the Release in `Section::introduce`.
-        if shared.run.load(Ordering::Acquire) != CORE.run() {
-            return None;
-        }
-        let seen = shared.syscall.look()?;
-        // Relaxed: stored before the section's begin, which `look` has acquired.
-        let proc = CORE.procs.get(shared.proc.load(Ordering::Relaxed))?;
-        // The section began in a later generation than ours: its slot can't be taken in this one (`status` rule 4).
-        if proc.marks.is_ahead(self.generation) || !shared.syscall.take(seen) {
-            return None;
-        }
-        if proc.marks.claim(self.generation) {
-            let abandoned = ProcStatus::SyscallAbandoned.to_wire();
-            self.write(EventKind::ProcStatus, [proc.id, abandoned]);
-        }
-        let sequence = proc.marks.next_sequence(self.generation);
-        self.write(EventKind::ProcSteal, [proc.id, sequence, victim.tid()]);
-        Some(proc)
-    }
-
     /// Rule 2.
     fn state(&mut self) -> Option<()> {
         let inside = self.record.shared.syscall.is_inside();
@@ -566,28 +530,6 @@ impl Section {
     }
 }
 
-/// `returns`: from a blocking section that has lost its slot; then another thread may be the worker that this one was.
-fn take_proc(record: &'static ThreadRecord, returns: bool) -> SpareProc {
-    // SAFETY: own thread, outside of its critical section; the reference ends here.
-    let (parked, pool) = unsafe {
-        let owner = record.owner();
-        (owner.parked.take(), owner.pool)
-    };
-    let predecessor = match pool {
-        Some(pool) if !returns => aside(|| worker::take_place(record, pool)),
-        _ => None,
-    };
-    let (proc, run) = match parked {
-        Some(parked) if parked.1 == CORE.run() => parked,
-        _ => aside(|| CORE.procs.take()),
-    };
-    SpareProc {
-        proc,
-        run,
-        predecessor,
-    }
-}
-
 /// Makes the thread's own flow a task, under the thread's name.
 fn make_own(record: &'static ThreadRecord) {
     let own = aside(|| {
@@ -598,12 +540,6 @@ fn make_own(record: &'static ThreadRecord) {
     record.shared.own_task.store(own.id, Ordering::Relaxed);
     // SAFETY: own thread, outside of its critical section; the reference ends here.
     unsafe { record.owner() }.own = Some(own);
-}
-
-fn give_back(spare: Spare) {
-    if let Some(spare) = spare {
-        CORE.procs.give(spare.proc, spare.run);
-    }
 }
 
 #[cold]
