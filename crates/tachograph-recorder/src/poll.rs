@@ -129,7 +129,7 @@ impl TracedTask {
         }
         let run = Run::begin(&self.0, Why::Drop);
         f();
-        ManuallyDrop::new(run).end_with(End::Dropped);
+        run.finish(|run| run.end_with(End::Dropped));
     }
 
     /// A poll that others do begins on this thread: see [`Entered`].
@@ -330,15 +330,24 @@ impl<'a> Run<'a> {
     /// The poll returned `Pending`.
     #[inline(always)]
     fn pause(self) {
-        let run = ManuallyDrop::new(self);
-        let said = run.began.as_ref().and_then(|began| run.say_pause(began));
-        run.leave_place();
-        if said.is_none() {
-            run.unsaid(|doing| match doing {
-                Doing::RunningWoken => Some(Doing::Runnable),
-                _ => Some(Doing::Waiting),
-            });
-        }
+        self.finish(|run| {
+            let said = run.began.as_ref().and_then(|began| run.say_pause(began));
+            run.leave_place();
+            if said.is_none() {
+                run.unsaid(|doing| match doing {
+                    Doing::RunningWoken => Some(Doing::Runnable),
+                    _ => Some(Doing::Waiting),
+                });
+            }
+        });
+    }
+
+    /// Ends the poll by `how`, and not as a panic does.
+    #[inline(always)]
+    fn finish(self, how: impl FnOnce(&Self)) {
+        let mut run = ManuallyDrop::new(self);
+        how(&run);
+        drop(run.began.take());
     }
 
     #[inline(always)]
@@ -378,7 +387,7 @@ impl<'a> Run<'a> {
     /// The poll returned `Ready`.
     #[inline(always)]
     fn end(self) {
-        ManuallyDrop::new(self).end_with(End::Done);
+        self.finish(|run| run.end_with(End::Done));
     }
 
     fn end_with(&self, end: End) {
