@@ -31,8 +31,8 @@ fn verify_to_the_end(world: &World, last: u64) {
 
 /// Rule 1: two wakers and a poll that nobody had to wake, in one generation.
 ///
-/// Fails with: the word stored in `update` or in `wake_plainly`, where it is swapped; one number for a wake and a start together, or none for
-/// a wake; a wake of a running task that leaves no mark.
+/// Fails with: the word stored where it is swapped, in `update`, `wake_plainly` or `pause_plainly`; one number for a wake and a start together,
+/// or none for a wake; a wake of a running task that leaves no mark, or whose mark makes no yield.
 #[test]
 fn each_change_is_made_and_written_by_one_thread() {
     check(3, || {
@@ -49,7 +49,7 @@ fn each_change_is_made_and_written_by_one_thread() {
 
 /// Rule 1: a change hands on what its maker has seen.
 ///
-/// Fails with: no release in the swaps of `update` or `swap`; no acquire in `update` or `plain`.
+/// Fails with: no release in the swaps of `update` or `swap`; no acquire in `update` (load and swap) or `plain`.
 #[test]
 fn a_poll_sees_what_its_wake_has_seen() {
     for plain in [true, false] {
@@ -66,7 +66,13 @@ fn a_poll_sees_what_its_wake_has_seen() {
                 }
             });
             let was = match plain {
-                true => task.0.start_plainly(1).map(|_| Doing::Runnable),
+                true => {
+                    // Until then it only loads: loom does not go back for the sake of a load that another one has followed.
+                    while task.0.start_plainly(1).is_none() {
+                        thread::yield_now();
+                    }
+                    Some(Doing::Runnable)
+                }
                 false => match task.0.start(1) {
                     Tried::Changed(change) => Some(change.was),
                     _ => None,
@@ -109,7 +115,7 @@ fn who_finds_the_word_in_a_later_generation_enters_again() {
 
 /// Rule 3: all that change the task in a generation's beginning.
 ///
-/// Fails with: no change that states, or all of them; numbers that go on over the boundary.
+/// Fails with: no change that states, or all of them.
 #[test]
 fn the_first_change_in_a_generation_states_the_task() {
     check(3, || {
@@ -127,7 +133,7 @@ fn the_first_change_in_a_generation_states_the_task() {
 /// Rule 4: a task of which nothing was said through generation 2 changes in 3, while 2 is being closed.
 ///
 /// Fails with: nothing kept for the generation before; that dropped by the second change; kept also where the generation before has its status;
-/// what is said now kept in its place; `close` blind for it.
+/// what is said now kept in its place; `close` blind for it; numbers that go on over a boundary.
 #[test]
 fn what_was_said_through_a_silent_generation_is_stated_there() {
     check(2, || {
@@ -214,7 +220,7 @@ fn a_task_that_moves_is_stated_where_it_runs() {
 
 /// Rule 6: a waker without a record.
 ///
-/// Fails with: `unsaid` that stores; a start that leaves the wake out; a yield that waits.
+/// Fails with: `unsaid` that stores; a start that leaves the wake out.
 #[test]
 fn a_wake_that_was_not_said_is_said_by_the_next_poll() {
     check(2, || {
@@ -281,7 +287,7 @@ fn a_task_stays_with_a_thread_that_fell_silent() {
 
 /// Rule 7: who polls stores, while a waker with a record and one without try, and the generation before is closed.
 ///
-/// Fails with: a start stored over a task that waits; a pause stored over one that nobody has woken; no number for a start.
+/// Fails with: a start stored over a task that waits; no number for a start.
 #[test]
 fn a_poll_stores_where_nobody_else_changes_the_word() {
     check(3, || {
