@@ -222,6 +222,8 @@ impl Section {
         {
             self.write(EventKind::GoStop, [reason, NO_STACK]);
         }
+        // Relaxed: as in `runs`. A sample that lands here is nobody's.
+        self.record.context.task.store(NO_TASK, Ordering::Relaxed);
         Interrupted(flow)
     }
 

@@ -12,6 +12,7 @@
 //! 4. A task that ends without completing says why: a label before GoDestroy.
 
 use std::cell::Cell;
+use std::marker::PhantomData;
 use std::mem::ManuallyDrop;
 use std::task::{Context, Poll};
 
@@ -40,6 +41,11 @@ pub struct TracedTask(Arc<TaskRecord>);
 thread_local! {
     /// Polls on this thread whose begin was not recorded.
     static UNRECORDED: Cell<u32> = const { Cell::new(0) };
+}
+
+/// Whether the calling thread is in a poll whose begin was not recorded.
+pub(crate) fn is_unrecorded() -> bool {
+    UNRECORDED.get() > 0
 }
 
 /// Whether the calling thread is in some task's poll.
@@ -97,7 +103,7 @@ impl TracedTask {
     /// Costs some 20 ns with its wake while nothing is recorded: what the task does is known to a recording that begins later.
     #[inline]
     pub fn poll<T>(
-        &self,
+        &mut self,
         cx: &Context<'_>,
         f: impl FnOnce(&mut Context<'_>) -> Poll<T>,
     ) -> Poll<T> {
@@ -122,7 +128,7 @@ impl TracedTask {
 
     /// The task ends unfinished: `f` drops what it consists of, as the last thing that it does.
     #[cold]
-    pub fn drop_with(&self, f: impl FnOnce()) {
+    pub fn drop_with(&mut self, f: impl FnOnce()) {
         if self.0.word.doing() == Doing::Dead {
             // Its last poll panicked.
             return f();
@@ -133,11 +139,17 @@ impl TracedTask {
     }
 
     /// A poll that others do begins on this thread: see [`Entered`].
-    pub fn enter(&self) -> Entered {
+    ///
+    /// # Safety
+    /// * The poll ends on this thread, and polls on a thread end in the reverse order of their beginnings: those that [`Self::poll`] and
+    ///   [`Self::run`] make are among them.
+    pub unsafe fn enter(self) -> Entered {
         let mut run = ManuallyDrop::new(Run::begin(&self.0, Why::Poll(NO_POLL)));
+        let began = run.began.take();
         Entered {
-            task: Arc::clone(&self.0),
-            began: run.began.take(),
+            task: Some(self),
+            began,
+            _not_send: PhantomData,
         }
     }
 
@@ -162,44 +174,51 @@ impl Drop for TracedTask {
 #[must_use = "the poll ends on this thread"]
 #[derive(Debug)]
 pub struct Entered {
-    task: Arc<TaskRecord>,
+    /// None once the poll has ended.
+    task: Option<TracedTask>,
     began: Option<Began>,
+    _not_send: PhantomData<*const ()>,
 }
 
 impl Entered {
-    fn run(&mut self) -> Run<'_> {
-        Run {
-            task: &self.task,
-            began: self.began.take(),
-        }
-    }
-
     /// The task is to be polled again, some time.
-    pub fn pause(self) {
-        self.finish(|run| run.pause());
+    #[must_use = "a task that is dropped ends"]
+    pub fn pause(mut self) -> Option<TracedTask> {
+        self.finish(|run| run.pause())
     }
 
     /// The task is done.
-    pub fn end(self) {
-        self.finish(|run| run.end());
+    pub fn end(mut self) {
+        drop(self.finish(|run| run.end()));
     }
 
-    fn finish(self, how: impl FnOnce(Run<'_>)) {
-        let mut entered = ManuallyDrop::new(self);
-        how(entered.run());
-        // SAFETY: read once: `entered` is never dropped.
-        drop(unsafe { std::ptr::read(&entered.task) });
+    fn finish(&mut self, how: impl FnOnce(Run<'_>)) -> Option<TracedTask> {
+        let task = self.task.take()?;
+        how(Run {
+            task: &task.0,
+            began: self.began.take(),
+        });
+        Some(task)
     }
 }
 
 impl Drop for Entered {
     fn drop(&mut self) {
-        drop(self.run());
+        // As a poll that panics.
+        drop(self.finish(|run| drop(run)));
     }
 }
 
 fn say_creation(record: &'static ThreadRecord, task: &TaskRecord, creator: &[u64]) -> Option<()> {
-    let mut section = Section::begin_for(record, Need::Proc, 1)?;
+    // SAFETY: own thread; the reference ends here.
+    let is_worker = record.flag.is_clear() && unsafe { record.owner() }.pool.is_some();
+    let need = match is_worker {
+        // Between its tasks the runtime creates, or a task that nobody traces.
+        true => Need::Proc,
+        // A thread that has driven a runtime is its own again.
+        false => Need::Task,
+    };
+    let mut section = Section::begin_for(record, need, 1)?;
     let name = section.task_name(task)?;
     let (stack, _) = section.telling_stack(StackKind::Spawn, creator)?;
     // `Unchanged` where the engine was faster: a run has just begun.

@@ -9,6 +9,8 @@ use std::task::{Context, Poll};
 
 use crate::annotate::{OFF, TaskHandle, end_region, make_room, region};
 use crate::core::{CORE, bound, this_thread};
+use crate::poll::is_unrecorded;
+use crate::record::NO_TASK;
 use crate::regions::{OpenRegion, SCOPE};
 use crate::section::Section;
 use crate::sync::Ordering;
@@ -110,6 +112,13 @@ pub struct HeldRegion {
 impl HeldRegion {
     /// Begins a region in the task that runs on the calling thread.
     pub fn begin(name: impl Into<Cow<'static, str>>) -> Self {
+        // In a poll that the trace does not have, it would be the thread's own, and stay.
+        if is_unrecorded() {
+            return Self {
+                serial: OFF,
+                task: NO_TASK,
+            };
+        }
         let region = ManuallyDrop::new(region(name));
         Self {
             serial: region.serial,
@@ -120,7 +129,7 @@ impl HeldRegion {
     /// Ends it. Elsewhere than in its task nothing happens: it then ends with the task.
     pub fn end(&mut self) {
         let serial = std::mem::replace(&mut self.serial, OFF);
-        if serial != OFF && self.task == current_task() {
+        if serial != OFF && self.task != NO_TASK && self.task == current_task() {
             end_region(serial);
         }
     }
@@ -135,5 +144,7 @@ impl Drop for HeldRegion {
 /// The number of the task that runs on the calling thread, 0 for none.
 fn current_task() -> u64 {
     // Relaxed: the thread's own.
-    bound().map_or(0, |record| record.context.task.load(Ordering::Relaxed))
+    bound().map_or(NO_TASK, |record| {
+        record.context.task.load(Ordering::Relaxed)
+    })
 }

@@ -1,7 +1,7 @@
 //! Who states a resource's status in a generation, and its sequence numbers there.
 //!
-//! One `Marks` stands by each task and each processor slot. Called by whoever writes an event about the resource (its owner, a
-//! waker, the engine that takes it away) and by `advance` at the end of a generation.
+//! One `Marks` stands by each processor slot, and by the engine's own task; other tasks have their `task_word`. Called by whoever writes an
+//! event about the resource (its owner, the engine or a successor that takes it away) and by `advance` at the end of a generation.
 //!
 //! # Protocol (Go: `runtime/tracestatus.go`)
 //! 1. The first event that mentions a resource in a generation MUST be preceded by its status, stated by the one thread that

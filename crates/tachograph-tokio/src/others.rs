@@ -5,6 +5,7 @@
 use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
 use std::hash::{BuildHasher, RandomState};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{LazyLock, Mutex, MutexGuard, PoisonError};
 
 use tachograph_recorder::runtime::{Entered, TaskName, TracedTask};
@@ -13,9 +14,9 @@ use tokio::task::Id;
 
 const SHARDS: usize = 16;
 
-/// Tasks that are not ours and have not ended.
+/// Tasks that are not ours and have not ended. None while they are polled.
 struct Others {
-    shards: [Mutex<HashMap<Id, TracedTask>>; SHARDS],
+    shards: [Mutex<HashMap<Id, Option<TracedTask>>>; SHARDS],
     hasher: RandomState,
 }
 
@@ -23,6 +24,9 @@ static OTHERS: LazyLock<Others> = LazyLock::new(|| Others {
     shards: std::array::from_fn(|_| Mutex::default()),
     hasher: RandomState::new(),
 });
+
+/// How many there are: where all tasks are ours, no poll has to look.
+static COUNT: AtomicUsize = AtomicUsize::new(0);
 
 thread_local! {
     /// The task that is being spawned is ours.
@@ -52,7 +56,7 @@ pub(crate) fn watch(builder: &mut Builder) {
         .on_task_terminate(terminated);
 }
 
-fn shard(id: Id) -> MutexGuard<'static, HashMap<Id, TracedTask>> {
+fn shard(id: Id) -> MutexGuard<'static, HashMap<Id, Option<TracedTask>>> {
     let shard = OTHERS.hasher.hash_one(id) as usize % SHARDS;
     OTHERS.shards[shard]
         .lock()
@@ -66,12 +70,21 @@ fn spawned(meta: &TaskMeta<'_>) {
     let at = meta.spawned_at();
     let name = format!("task {}:{}", at.file(), at.line());
     let task = TracedTask::spawn(TaskName::Owned(name.into()));
-    shard(meta.id()).insert(meta.id(), task);
+    // Relaxed: the task is polled by whoever sees its spawn.
+    COUNT.fetch_add(1, Ordering::Relaxed);
+    shard(meta.id()).insert(meta.id(), Some(task));
 }
 
+#[expect(unsafe_code, reason = "a poll between two hooks")]
 fn before_poll(meta: &TaskMeta<'_>) {
-    let entered = shard(meta.id()).get(&meta.id()).map(TracedTask::enter);
-    if let Some(entered) = entered {
+    if COUNT.load(Ordering::Relaxed) == 0 {
+        return;
+    }
+    let task = shard(meta.id()).get_mut(&meta.id()).and_then(Option::take);
+    if let Some(task) = task {
+        // SAFETY: Tokio calls `after_poll`, or `terminated`, on this thread, behind the poll and whatever is polled in it; `take_polled`
+        // takes the innermost only.
+        let entered = unsafe { task.enter() };
         POLLED.with_borrow_mut(|polled| polled.push((meta.id(), entered)));
     }
 }
@@ -87,12 +100,18 @@ fn take_polled(id: Id) -> Option<Entered> {
 /// Behind `terminated`, for a task that has ended.
 fn after_poll(meta: &TaskMeta<'_>) {
     if let Some(entered) = take_polled(meta.id()) {
-        entered.pause();
+        let task = entered.pause();
+        if let Some(place) = shard(meta.id()).get_mut(&meta.id()) {
+            *place = task;
+        }
     }
 }
 
 fn terminated(meta: &TaskMeta<'_>) {
-    let task = shard(meta.id()).remove(&meta.id());
+    let Some(task) = shard(meta.id()).remove(&meta.id()) else {
+        return;
+    };
+    COUNT.fetch_sub(1, Ordering::Relaxed);
     match take_polled(meta.id()) {
         Some(entered) => entered.end(),
         // Aborted, or dropped with its runtime.

@@ -46,7 +46,7 @@ pin_project! {
     impl<F> PinnedDrop for Traced<F> {
         fn drop(this: Pin<&mut Self>) {
             let mut this = this.project();
-            match &this.head.state {
+            match &mut this.head.state {
                 State::Task(task) if this.future.is_some() => {
                     task.drop_with(|| this.future.set(None));
                 }
