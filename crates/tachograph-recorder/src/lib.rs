@@ -45,6 +45,8 @@ mod blocking;
 #[cfg(not(loom))]
 mod buffer;
 #[cfg(not(loom))]
+mod chains;
+#[cfg(not(loom))]
 mod clock;
 #[cfg(not(loom))]
 mod core;

@@ -422,7 +422,7 @@ impl<'a> Run<'a> {
     fn say_end(&self, began: &Began, end: End) -> Option<()> {
         let mut stack = EventStack::none();
         if let End::Dropped = end {
-            stack.capture_wake(began.record);
+            stack.capture_end(began.record);
         }
         let mut section = Section::begin(began.record)?;
         section.stay_outside();

@@ -9,6 +9,7 @@
 use std::cell::UnsafeCell;
 use std::ptr::NonNull;
 
+use crate::chains::Chains;
 use crate::coverage::Coverage;
 use crate::gate::WriteFlag;
 use crate::names::NameCache;
@@ -40,6 +41,8 @@ pub(crate) struct ThreadRecord {
     pub(crate) shared: Shared,
     pub(crate) sample: SampleState,
     pub(crate) event_cache: EventCache,
+    pub(crate) await_chains: Chains,
+    pub(crate) wake_chains: Chains,
 }
 
 // SAFETY: `owner` and `slots` are accessed by one party at a time (module text; `gate` rules 1, 3 and 4); the rest is atomics
@@ -191,6 +194,8 @@ impl ThreadRecord {
             },
             sample: SampleState::new(),
             event_cache: EventCache::new(),
+            await_chains: Chains::new(),
+            wake_chains: Chains::new(),
         }
     }
 

@@ -15,8 +15,11 @@
 //! 5. A thread that gets no memory says nothing more in this run (it is muted): a hole in its events could not be placed. The
 //!    engine then ends the run.
 
+use std::ptr::NonNull;
+
 use tachograph_wire::{EventKind, ProcStatus};
 
+use crate::chains::Chain;
 use crate::core::{CORE, aside};
 use crate::gate::Entry;
 use crate::package::StackKind;
@@ -261,13 +264,59 @@ impl Section {
     /// Where the poll in progress has parked: as `telling_stack`.
     #[inline(always)]
     pub(crate) fn await_stack(&mut self) -> Option<(u64, u64)> {
-        let pcs = self.owner.awaits.stacks();
-        if pcs.is_empty() {
-            return Some((0, 0));
+        if self.owner.awaits.are_many() {
+            return self.many_awaits();
         }
+        match self.owner.awaits.last {
+            None => Some((0, 0)),
+            Some(mut chain) => {
+                // SAFETY: the thread's own, and no other stack has been looked for since it was found.
+                self.chain(StackKind::Await, unsafe { chain.as_mut() })
+            }
+        }
+    }
+
+    #[cold]
+    fn many_awaits(&mut self) -> Option<(u64, u64)> {
+        let pcs = self.owner.awaits.all();
         let outlet = CORE.outlet(self.record);
         let ids = self.slot.add_stack(outlet, StackKind::Await, 0, pcs);
         self.mute_without(ids)
+    }
+
+    /// The stack of a wake: as `telling_stack`.
+    #[inline(always)]
+    pub(crate) fn wake_stack(&mut self, chain: Option<NonNull<Chain>>) -> Option<u64> {
+        match chain {
+            None => Some(0),
+            Some(mut chain) => {
+                // SAFETY: as in `await_stack`.
+                let ids = self.chain(StackKind::Wake, unsafe { chain.as_mut() })?;
+                Some(ids.0)
+            }
+        }
+    }
+
+    #[inline(always)]
+    fn chain(&mut self, kind: StackKind, chain: &mut Chain) -> Option<(u64, u64)> {
+        match chain.ids(self.generation) {
+            Some(ids) => Some(ids),
+            None => self.new_chain(kind, chain),
+        }
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn new_chain(&mut self, kind: StackKind, chain: &mut Chain) -> Option<(u64, u64)> {
+        let pcs = match kind {
+            StackKind::Await => chain.terminated(),
+            _ => &chain.pcs()[1..],
+        };
+        let outlet = CORE.outlet(self.record);
+        let ids = self.slot.add_stack(outlet, kind, 0, pcs);
+        let ids = self.mute_without(ids)?;
+        chain.is_written(self.generation, ids);
+        Some(ids)
     }
 
     #[inline(always)]

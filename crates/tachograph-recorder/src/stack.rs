@@ -1,13 +1,16 @@
 //! The calling thread's stacks, for events that carry one: spawns, blocking sections, wakes, awaits.
 //!
 //! Taken before the critical section begins. Walked along frame pointers where the start's self-test found that programs keep them
-//! (1 to 2 ns a frame), else by the tables and the walker of CPU samples (10 to 35 ns a frame).
+//! (1 to 2 ns a frame), else by the tables and the walker of CPU samples (10 to 35 ns a frame). Stacks of awaits and wakes are mostly
+//! those that the thread has met before, and then checked only (`chains`).
 
 use std::mem::MaybeUninit;
+use std::ptr::NonNull;
 
-use tachograph_unwind::{Registers, RuleCache, StackBounds, walk_frame_pointers};
+use tachograph_unwind::{Registers, RuleCache, StackBounds, Trail, walk_frame_pointers};
 
 use crate::buffer;
+use crate::chains::{Chain, Chains, Found, MAX_CHAIN_FRAMES};
 use crate::clock::TICKS_PER_SECOND;
 use crate::core::CORE;
 use crate::record::{Flow, ThreadRecord};
@@ -16,11 +19,9 @@ use crate::sync::{AtomicPtr, AtomicU8, Ordering};
 
 /// Frames kept of an event's stack; the wire allows 128 after inlines are expanded.
 pub(crate) const MAX_EVENT_FRAMES: usize = 64;
-/// Frames kept of a wake's or an await's stack.
-pub(crate) const MAX_AWAIT_FRAMES: usize = 32;
 /// Stacks kept of the futures that park in one poll (`select!`, `join!`): the first ones and the last.
 const MAX_AWAITS: usize = 4;
-const AWAIT_WORDS: usize = MAX_AWAITS * (MAX_AWAIT_FRAMES + 1);
+const AWAIT_WORDS: usize = MAX_AWAITS * (MAX_CHAIN_FRAMES + 1);
 /// A thrifty thread walks tables for one 64th of its time.
 const THRIFT: u64 = 64;
 
@@ -30,8 +31,9 @@ const THRIFT: u64 = 64;
 pub enum AwaitStacks {
     /// Never. A wait's reason is then "await".
     Off,
-    /// Always where programs keep frame pointers (`-C force-frame-pointers=yes`), for some 20 ns. Elsewhere through unwind tables, for some
-    /// 100 to 300 ns, as long as a thread spends less than 2 % of its time on it; the summary counts what was left out.
+    /// Always where programs keep frame pointers (`-C force-frame-pointers=yes`). Elsewhere a stack that a thread meets again costs as little,
+    /// some 20 ns; one that it has not met, or not lately, is walked through unwind tables in 100 to 300 ns, as long as the thread spends
+    /// less than 2 % of its time on that; the summary counts what was left out.
     #[default]
     Auto,
     /// Always.
@@ -116,13 +118,20 @@ impl EventStack {
         stack
     }
 
-    /// Becomes the stack of a wake, down to the poll that it is part of; nothing where wakes have none.
-    #[inline(always)]
-    pub(crate) fn capture_wake(&mut self, record: &'static ThreadRecord) {
+    /// Becomes the stack of a task's end, down to the poll that it is part of; nothing where wakes have none, either.
+    pub(crate) fn capture_end(&mut self, record: &'static ThreadRecord) {
         if CORE.event_walk.has_awaits() && record.flag.is_clear() {
+            // SAFETY: own thread, outside of a critical section; the reference ends here.
+            let high = unsafe { record.owner() }.awaits.poll;
             // SAFETY: as in `capture`.
             self.len = unsafe {
-                walk_thriftily(record, Registers::capture(), self.pcs.as_mut_ptr().cast())
+                walk(
+                    record,
+                    Registers::capture(),
+                    high,
+                    self.pcs.as_mut_ptr().cast(),
+                    MAX_EVENT_FRAMES,
+                )
             };
         }
     }
@@ -149,12 +158,12 @@ impl EventStack {
 /// Where the futures of the poll in progress have parked. Part of `record::Owner`.
 #[derive(Debug)]
 pub(crate) struct Awaits {
-    /// Stacks, leaf first, each with a 0 behind it.
+    /// The last one. Good until the next is looked for.
+    pub(crate) last: Option<NonNull<Chain>>,
+    /// Those before, but for the ones that had no room: leaf first, each with a 0 behind it.
     words: [u64; AWAIT_WORDS],
     len: usize,
     count: usize,
-    /// Where the last one begins.
-    last: usize,
     /// The stack pointer of the poll: what lies above is the executor's.
     pub(crate) poll: u64,
     thrift: Thrift,
@@ -170,10 +179,10 @@ struct Thrift {
 impl Awaits {
     pub(crate) const fn new() -> Self {
         Self {
+            last: None,
             words: [0; AWAIT_WORDS],
             len: 0,
             count: 0,
-            last: 0,
             poll: NO_POLL,
             thrift: Thrift { since: 0, spent: 0 },
         }
@@ -182,16 +191,38 @@ impl Awaits {
     /// A poll begins, or goes on after one inside of it. What the last one left is gone.
     #[inline(always)]
     pub(crate) fn begin(&mut self, poll: u64) -> u64 {
+        self.last = None;
         self.len = 0;
         self.count = 0;
-        self.last = 0;
         std::mem::replace(&mut self.poll, poll)
     }
 
-    /// The stacks, each with a 0 behind it.
+    /// Whether more than one future has parked.
     #[inline(always)]
-    pub(crate) fn stacks(&self) -> &[u64] {
+    pub(crate) fn are_many(&self) -> bool {
+        self.len > 0
+    }
+
+    /// All stacks, each with a 0 behind it.
+    #[cold]
+    pub(crate) fn all(&mut self) -> &[u64] {
+        self.keep(MAX_AWAITS);
         &self.words[..self.len]
+    }
+
+    /// The last stack will no longer be the last: it is written down, if there are fewer than `most`.
+    #[cold]
+    fn keep(&mut self, most: usize) {
+        // SAFETY: no other stack has been looked for since.
+        let last = self.last.take().map(|last| unsafe { last.as_ref() });
+        if let Some(last) = last
+            && self.count < most
+        {
+            let words = last.terminated();
+            self.words[self.len..][..words.len()].copy_from_slice(words);
+            self.len += words.len();
+            self.count += 1;
+        }
     }
 }
 
@@ -201,82 +232,169 @@ pub(crate) fn note_await(record: &'static ThreadRecord, task: Flow) {
     if !record.flag.is_clear() {
         return;
     }
+    let registers = Registers::capture();
     // SAFETY: own thread, outside of a critical section; the reference ends here.
-    let awaits = unsafe {
+    let poll = unsafe {
         let owner = record.owner();
         if owner.flow != task {
             return;
         }
-        let awaits = &mut owner.awaits;
-        if awaits.count == MAX_AWAITS {
-            awaits.len = awaits.last;
-        } else {
-            awaits.count += 1;
-            awaits.last = awaits.len;
+        if owner.awaits.last.is_some() {
+            owner.awaits.keep(MAX_AWAITS - 1);
         }
-        awaits.words.as_mut_ptr().add(awaits.len)
+        owner.awaits.poll
     };
-    // SAFETY: the registers are those of this frame; `MAX_AWAITS` stacks of `MAX_AWAIT_FRAMES` and a 0 each have room.
-    let frames = unsafe { walk_thriftily(record, Registers::capture(), awaits) };
+    // SAFETY: the registers are those of this frame.
+    let last = unsafe { find(record, &record.await_chains, registers, poll) };
     // SAFETY: own thread, outside of a critical section; the reference ends here.
-    let awaits = unsafe { &mut record.owner().awaits };
-    if frames > 1 {
-        awaits.words[awaits.len + frames] = 0;
-        awaits.len += frames + 1;
-    }
+    unsafe { record.owner() }.awaits.last = last;
 }
 
-/// Walks down to the poll in progress, if the thread can afford it. Up to `MAX_AWAIT_FRAMES`.
+/// The stack of a wake, down to the poll that it is part of; none where wakes have none. Good until the thread's next wake.
+#[inline(always)]
+pub(crate) fn wake_stack(record: &'static ThreadRecord) -> Option<NonNull<Chain>> {
+    if !CORE.event_walk.has_awaits() || !record.flag.is_clear() {
+        return None;
+    }
+    // SAFETY: own thread, outside of a critical section; the reference ends here.
+    let poll = unsafe { record.owner() }.awaits.poll;
+    // SAFETY: the registers are those of the function that this is inlined into, as `find` and its caller are.
+    unsafe { find(record, &record.wake_chains, Registers::capture(), poll) }
+}
+
+/// A stack of more than the asker's frame.
 ///
 /// # Safety
 /// * As for `walk`, outside of a critical section.
 #[inline(always)]
-unsafe fn walk_thriftily(
+unsafe fn find(
     record: &'static ThreadRecord,
-    registers: Registers,
-    out: *mut u64,
-) -> usize {
-    // SAFETY: own thread, outside of a critical section; the reference ends here.
-    let high = unsafe { record.owner() }.awaits.poll;
-    if CORE.event_walk.is_thrifty() {
-        // SAFETY: passed on.
-        return unsafe { walk_if_affordable(record, registers, high, out) };
-    }
-    // SAFETY: passed on.
-    unsafe { walk(record, registers, high, out, MAX_AWAIT_FRAMES) }
-}
-
-#[cold]
-#[inline(never)]
-unsafe fn walk_if_affordable(
-    record: &'static ThreadRecord,
+    chains: &Chains,
     registers: Registers,
     high: u64,
-    out: *mut u64,
-) -> usize {
+) -> Option<NonNull<Chain>> {
+    let bounds = record.sample.bounds()?;
+    let bounds = StackBounds {
+        low: bounds.low,
+        high: bounds.high.min(high),
+    };
+    let epoch = CORE.sampler.tables.epoch();
+    // SAFETY: owed by the caller; the bounds are this thread's own.
+    let found = unsafe { chains.find(registers, bounds, epoch) };
+    let chain = match found? {
+        Found::Known(chain) => {
+            // SAFETY: passed on.
+            debug_assert!(unsafe { is_as_walked(record, chain, registers, bounds) });
+            chain
+        }
+        // SAFETY: passed on.
+        Found::New(chain) => unsafe { walk_anew(record, chain, registers, bounds, epoch) }?,
+    };
+    // SAFETY: the thread's own; the reference ends here.
+    (unsafe { chain.as_ref() }.pcs().len() > 1).then_some(chain)
+}
+
+/// Whether a walk finds what the trail has promised.
+unsafe fn is_as_walked(
+    record: &ThreadRecord,
+    chain: NonNull<Chain>,
+    registers: Registers,
+    bounds: StackBounds,
+) -> bool {
+    let mut pcs = [0; MAX_CHAIN_FRAMES];
+    // SAFETY: owed by the caller; there is room for so many.
+    let frames = unsafe {
+        walk(
+            record,
+            registers,
+            bounds.high,
+            pcs.as_mut_ptr(),
+            MAX_CHAIN_FRAMES,
+        )
+    };
+    // SAFETY: the thread's own; the reference ends here.
+    let known = unsafe { chain.as_ref() };
+    // None at all where the recording has just ended.
+    frames == 0 || known.pcs() == &pcs[..frames]
+}
+
+/// Walks, if the thread can afford it.
+#[cold]
+#[inline(never)]
+unsafe fn walk_anew(
+    record: &'static ThreadRecord,
+    mut chain: NonNull<Chain>,
+    registers: Registers,
+    bounds: StackBounds,
+    epoch: u64,
+) -> Option<NonNull<Chain>> {
+    let is_thrifty = CORE.event_walk.is_thrifty();
     let begun = CORE.clock.now();
-    // SAFETY: own thread, outside of a critical section; the reference ends here.
-    let thrift = unsafe { &mut record.owner().awaits.thrift };
-    if thrift.spent * THRIFT > begun.saturating_sub(thrift.since) {
-        // Relaxed: a counter, this thread's.
-        record
-            .shared
-            .stacks_left_out
-            .fetch_add(1, Ordering::Relaxed);
-        return 0;
+    if is_thrifty {
+        // SAFETY: own thread, outside of a critical section; the reference ends here.
+        let thrift = unsafe { &mut record.owner().awaits.thrift };
+        if !thrift.affords(begun) {
+            // Relaxed: a counter, this thread's.
+            record
+                .shared
+                .stacks_left_out
+                .fetch_add(1, Ordering::Relaxed);
+            return None;
+        }
     }
-    // A quiet hour earns no loud one, but a quarter of a second in advance: the first walks are slow.
-    if begun.saturating_sub(thrift.since) > TICKS_PER_SECOND {
-        *thrift = Thrift {
-            since: begun.saturating_sub(TICKS_PER_SECOND / 4),
-            spent: 0,
-        };
+    // SAFETY: the thread's own; the reference ends here.
+    unsafe { chain.as_mut() }.fill(epoch, |trail, out| {
+        // SAFETY: passed on; a chain has room for as many frames.
+        unsafe { follow(record, registers, bounds, trail, out, MAX_CHAIN_FRAMES) }
+    });
+    if is_thrifty {
+        // SAFETY: as above.
+        let thrift = unsafe { &mut record.owner().awaits.thrift };
+        thrift.spent += CORE.clock.now().saturating_sub(begun);
     }
-    // SAFETY: passed on.
-    let frames = unsafe { walk(record, registers, high, out, MAX_AWAIT_FRAMES) };
-    // SAFETY: as above.
-    unsafe { record.owner() }.awaits.thrift.spent += CORE.clock.now().saturating_sub(begun);
-    frames
+    Some(chain)
+}
+
+impl Thrift {
+    /// Whether the thread may walk now.
+    fn affords(&mut self, now: u64) -> bool {
+        if self.spent * THRIFT > now.saturating_sub(self.since) {
+            return false;
+        }
+        // A quiet hour earns no loud one, but a quarter of a second in advance: the first walks are slow.
+        if now.saturating_sub(self.since) > TICKS_PER_SECOND {
+            *self = Self {
+                since: now.saturating_sub(TICKS_PER_SECOND / 4),
+                spent: 0,
+            };
+        }
+        true
+    }
+}
+
+/// Walks as events do, and keeps the trail. Returns the number of frames.
+///
+/// # Safety
+/// * As for `walk`.
+unsafe fn follow(
+    record: &ThreadRecord,
+    registers: Registers,
+    bounds: StackBounds,
+    trail: &mut Trail,
+    out: *mut u64,
+    capacity: usize,
+) -> usize {
+    // Relaxed: see `EventWalk::choose`.
+    match CORE.event_walk.along.load(Ordering::Relaxed) {
+        // SAFETY: owed by the caller; the bounds are this thread's own.
+        FRAME_POINTERS => unsafe {
+            trail
+                .walk_frame_pointers(registers, bounds, out, capacity)
+                .frames
+        },
+        // SAFETY: as above.
+        _ => unsafe { walker::walk_own(record, registers, bounds, Some(trail), out, capacity) },
+    }
 }
 
 /// Walks the calling thread's stack up to the address `high`. Returns the number of frames.
@@ -304,7 +422,7 @@ unsafe fn walk(
         // SAFETY: owed by the caller; the bounds are this thread's own.
         FRAME_POINTERS => unsafe { walk_frame_pointers(registers, bounds, out, capacity) }.frames,
         // SAFETY: as above.
-        _ => unsafe { walker::walk_own(record, registers, bounds, out, capacity) },
+        _ => unsafe { walker::walk_own(record, registers, bounds, None, out, capacity) },
     }
 }
 

@@ -9,11 +9,11 @@ use std::task::{RawWaker, RawWakerVTable, Waker};
 
 use tachograph_wire::EventKind;
 
+use crate::chains::Chain;
 use crate::core::{CORE, bound, this_thread};
-use crate::package::StackKind;
 use crate::record::{Flow, ThreadRecord};
 use crate::section::{Need, Section};
-use crate::stack::{EventStack, note_await};
+use crate::stack::{note_await, wake_stack};
 use crate::sync::Arc;
 use crate::task_word::{Doing, Tried};
 use crate::tasks::TaskRecord;
@@ -100,29 +100,28 @@ fn wake_waiting(task: &TaskRecord) {
 
 #[inline(always)]
 fn say_wake(record: &'static ThreadRecord, task: &TaskRecord) -> Option<()> {
-    let mut stack = EventStack::none();
-    stack.capture_wake(record);
+    let chain = wake_stack(record);
     {
         let mut section = Section::begin_for(record, Need::Thread, 2)?;
-        let (stack, _) = section.telling_stack(StackKind::Wake, stack.pcs())?;
+        let stack = section.wake_stack(chain)?;
         if let Some(number) = task.word.wake_plainly(section.generation) {
             section.write(EventKind::GoUnblock, [task.id, number, stack]);
             return Some(());
         }
     }
-    say_any_wake(record, task, &stack)
+    say_any_wake(record, task, chain)
 }
 
 #[cold]
 fn say_any_wake(
     record: &'static ThreadRecord,
     task: &TaskRecord,
-    stack: &EventStack,
+    chain: Option<NonNull<Chain>>,
 ) -> Option<()> {
     loop {
         let mut section = Section::begin_for(record, Need::Thread, 2)?;
         let name = section.name_if_due(task)?;
-        let (stack, _) = section.telling_stack(StackKind::Wake, stack.pcs())?;
+        let stack = section.wake_stack(chain)?;
         match task.word.wake(section.generation) {
             Tried::Later => continue,
             Tried::Changed(change) => section.write_wake(task, change, name, stack),

@@ -57,6 +57,7 @@ pub unsafe fn walk_frame_pointers_in<M: Memory>(
     }
     let mut written = 1;
     loop {
+        memory.uses_fp();
         // From 8 on for every fp at or above sp, and 0 for none.
         let size = fp.wrapping_sub(sp).wrapping_add(8);
         if !is_frame_size(size) || fp + 16 > bounds.high {
@@ -68,7 +69,8 @@ pub unsafe fn walk_frame_pointers_in<M: Memory>(
             return done(written, end);
         }
         // SAFETY: sp <= fp < sp + MAX_FRAME_BYTES, fp + 16 <= high, and both are aligned.
-        let (caller_fp, return_address) = unsafe { (memory.load(fp), memory.load(fp + 8)) };
+        let (caller_fp, return_address) = unsafe { (memory.load_fp(fp), memory.load(fp + 8)) };
+        memory.restores_fp();
         if return_address == 0 {
             return done(written, WalkEnd::Root);
         }

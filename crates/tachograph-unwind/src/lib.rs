@@ -67,6 +67,7 @@ mod rule;
 mod self_test;
 mod snapshot;
 mod table;
+mod trail;
 mod walk;
 
 pub use bounds::StackBounds;
@@ -77,4 +78,5 @@ pub use modules::{Module, load_counters, loaded_modules};
 pub use registers::Registers;
 pub use self_test::{SelfTest, self_test};
 pub use snapshot::Snapshot;
+pub use trail::Trail;
 pub use walk::{MAX_FRAME_BYTES, Walk, WalkEnd, walk, walk_in};

@@ -10,6 +10,24 @@ pub trait Memory {
     /// * `address` is 8-byte aligned.
     /// * `address .. address + 8` lies within the bounds that were given to the walk.
     unsafe fn load(&self, address: u64) -> u64;
+
+    /// As `load`, where a frame may have saved its caller's fp. What is there matters only if `restores_fp` and `uses_fp` follow.
+    ///
+    /// # Safety
+    /// As for `load`.
+    #[inline(always)]
+    unsafe fn load_fp(&self, address: u64) -> u64 {
+        // SAFETY: passed on from the caller.
+        unsafe { self.load(address) }
+    }
+
+    /// The walk's fp is from now on what `load_fp` returned last.
+    #[inline(always)]
+    fn restores_fp(&self) {}
+
+    /// What the walk does next depends on its fp.
+    #[inline(always)]
+    fn uses_fp(&self) {}
 }
 
 /// The stack of the running process itself.

@@ -202,6 +202,9 @@ impl<M: Memory> Walker<'_, M> {
         if !rule.is_plain() {
             return None;
         }
+        if rule.is_from_fp() {
+            self.memory.uses_fp();
+        }
         // Which of the two it is alternates from frame to frame, so a branch would be mispredicted.
         let base = std::hint::select_unpredictable(rule.is_from_fp(), frame.fp, frame.sp);
         let cfa = base.wrapping_add(rule.cfa_offset());
@@ -214,11 +217,14 @@ impl<M: Memory> Walker<'_, M> {
         let (return_address, saved) = unsafe {
             (
                 self.memory.load(cfa - 8),
-                self.memory.load(cfa - rule.fp_slot()),
+                self.memory.load_fp(cfa - rule.fp_slot()),
             )
         };
         if return_address == 0 {
             return None;
+        }
+        if !rule.keeps_fp() {
+            self.memory.restores_fp();
         }
         let fp = std::hint::select_unpredictable(rule.keeps_fp(), frame.fp, saved);
         Some(Frame {
@@ -234,6 +240,7 @@ impl<M: Memory> Walker<'_, M> {
     #[inline(never)]
     fn step_specially(&mut self, rule: Rule) -> Result<Frame, WalkEnd> {
         let frame = self.frame;
+        self.memory.uses_fp();
         match rule.kind() {
             Kind::Root => Err(WalkEnd::Root),
             Kind::Plain => {

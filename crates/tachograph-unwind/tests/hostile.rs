@@ -1,8 +1,8 @@
 //! Stacks and registers that make no sense: rules 2 and 3 of the crate.
 
 use tachograph_unwind::{
-    Memory, Registers, RuleCache, Snapshot, StackBounds, loaded_modules, walk, walk_frame_pointers,
-    walk_frame_pointers_in, walk_in,
+    Memory, Registers, RuleCache, Snapshot, StackBounds, Trail, loaded_modules, walk,
+    walk_frame_pointers, walk_frame_pointers_in, walk_in,
 };
 
 /// Answers with plausible nonsense, and checks each address that it is asked for.
@@ -187,4 +187,81 @@ fn no_room_for_frames_writes_none() {
         assert_eq!(walk.frames, 0);
         assert_eq!(walk_frame_pointers(registers, bounds, nowhere, 0).frames, 0);
     }
+}
+
+/// Spoils a word or a register after a walk, and sees whether the walk's trail knows if that matters.
+#[test]
+fn a_trail_holds_only_where_a_walk_finds_the_same() {
+    const FRAMES: usize = 32;
+    let snapshot = Snapshot::build(&loaded_modules(), 1);
+    let mut cache = RuleCache::boxed();
+    let mut random = Random(3);
+    let mut buffer = vec![0u64; 256];
+    let low = buffer.as_ptr().expose_provenance() as u64;
+    let bounds = StackBounds {
+        low,
+        high: low + 8 * buffer.len() as u64,
+    };
+    let mut trail = Trail::default();
+    // By tables and along frame pointers: trails that held, trails that did not where the walk finds something else, and where not.
+    let mut counts = [[0; 3]; 2];
+    for round in 0..400_000 {
+        let along = round % 2;
+        if round % 16 < 2 {
+            buffer.fill_with(|| match random.below(2) {
+                0 => (low + random.below(8 * 256)) & !7,
+                _ => plausible(&mut random, &snapshot, bounds, low),
+            });
+        }
+        let mut any = || plausible(&mut random, &snapshot, bounds, low);
+        let mut registers = Registers {
+            ip: any(),
+            sp: low + 8 * (round / 16 % 128),
+            fp: any(),
+        };
+        let mut walk_it = |trail: Option<&mut Trail>, registers| {
+            let mut out = [0u64; FRAMES];
+            let (snapshot, cache, to) = (&snapshot, &raw mut *cache, out.as_mut_ptr());
+            // SAFETY: all of the bounds is readable.
+            let walk = unsafe {
+                match (trail, along) {
+                    (Some(trail), 0) => trail.walk(snapshot, cache, registers, bounds, to, FRAMES),
+                    (None, 0) => walk(snapshot, cache, registers, bounds, to, FRAMES),
+                    (Some(trail), _) => trail.walk_frame_pointers(registers, bounds, to, FRAMES),
+                    (None, _) => walk_frame_pointers(registers, bounds, to, FRAMES),
+                }
+            };
+            (walk, out)
+        };
+        let then = walk_it(Some(&mut trail), registers);
+        let noted = then.0.guesses == 0 && bounds.contains(registers.sp);
+        // SAFETY: all of the bounds is readable.
+        let holds = unsafe { trail.holds(registers, bounds) };
+        assert!(holds || !noted || along == 0, "{registers:?}");
+        match random.below(4) {
+            0 => registers.fp = plausible(&mut random, &snapshot, bounds, low),
+            1 => registers.ip ^= 1 << random.below(12),
+            _ => {
+                let near = (registers.sp - low) / 8 + random.below(32);
+                if let Some(word) = buffer.get_mut(near as usize) {
+                    *word ^= 8 << random.below(10);
+                }
+            }
+        }
+        let now = walk_it(None, registers);
+        // SAFETY: as above.
+        let holds = unsafe { trail.holds(registers, bounds) };
+        assert!(!holds || now == then, "{registers:?}: {then:?}, {now:?}");
+        let kind = match (holds, now == then) {
+            (true, _) => 0,
+            (false, false) => 1,
+            (false, true) => 2,
+        };
+        counts[along as usize][kind] += usize::from(then.0.frames > 2);
+    }
+    // Otherwise nothing was tested.
+    println!("{counts:?}");
+    let [tables, along] = counts;
+    assert!(tables[0] > 100 && tables[1] > 500, "{tables:?}");
+    assert!(along[0] > 500 && along[1] > 500, "{along:?}");
 }

@@ -4,7 +4,7 @@
 //! stack just before one; the engine frees old tables only after every thread has been seen outside (`advance` rule 5).
 
 use tachograph_unwind::{
-    Registers, Snapshot, StackBounds, Walk, WalkEnd, loaded_modules, self_test, walk,
+    Registers, Snapshot, StackBounds, Trail, Walk, WalkEnd, loaded_modules, self_test, walk,
     walk_frame_pointers,
 };
 use tachograph_wire::metadata::Cause;
@@ -14,7 +14,7 @@ use super::state::Rings;
 use crate::core::CORE;
 use crate::gate::WriteFlag;
 use crate::record::ThreadRecord;
-use crate::sync::{AtomicBool, AtomicPtr, Ordering};
+use crate::sync::{AtomicBool, AtomicPtr, AtomicU64, Ordering};
 
 /// Frames kept of a sample; with inlined frames expanded the wire allows 128.
 pub(crate) const MAX_SAMPLE_FRAMES: usize = 127;
@@ -87,6 +87,8 @@ pub(crate) struct Published {
     tables: AtomicPtr<Tables>,
     /// A handler met code or a stack that the tables don't know.
     stale: AtomicBool,
+    /// Counts the tables.
+    epoch: AtomicU64,
 }
 
 impl Published {
@@ -94,6 +96,7 @@ impl Published {
         Self {
             tables: AtomicPtr::new(std::ptr::null_mut()),
             stale: AtomicBool::new(false),
+            epoch: AtomicU64::new(0),
         }
     }
 
@@ -102,6 +105,8 @@ impl Published {
     pub(crate) fn replace(&self, tables: Box<Tables>) -> Option<Box<Tables>> {
         // AcqRel: pairs with the Acquire in `get`.
         let old = self.tables.swap(Box::into_raw(tables), Ordering::AcqRel);
+        // Release: pairs with the Acquire in `epoch`.
+        self.epoch.fetch_add(1, Ordering::Release);
         // SAFETY: made by `Box::into_raw` here.
         (!old.is_null()).then(|| unsafe { Box::from_raw(old) })
     }
@@ -111,6 +116,13 @@ impl Published {
     pub(crate) fn get(&self) -> Option<&Tables> {
         // SAFETY: null, or leaked and freed only as the module's text says.
         unsafe { self.tables.load(Ordering::Acquire).as_ref() }
+    }
+
+    /// Stands for the tables in force, or those before: whoever then walks does so by these or later ones.
+    #[inline(always)]
+    pub(crate) fn epoch(&self) -> u64 {
+        // Acquire: pairs with the Release in `replace`.
+        self.epoch.load(Ordering::Acquire)
     }
 
     /// Asks the engine to look again.
@@ -204,7 +216,8 @@ unsafe fn walk_by_kind(
     }
 }
 
-/// Walks the calling thread's own stack through the tables, for an event. Returns the number of frames, 0 when nothing is recorded.
+/// Walks the calling thread's own stack through the tables, for an event, and keeps the trail if that is asked for. Returns the number of
+/// frames, 0 when nothing is recorded.
 ///
 /// # Safety
 /// * `out` is writable for `capacity` words.
@@ -213,6 +226,7 @@ pub(crate) unsafe fn walk_own(
     record: &ThreadRecord,
     registers: Registers,
     bounds: StackBounds,
+    trail: Option<&mut Trail>,
     out: *mut u64,
     capacity: usize,
 ) -> usize {
@@ -227,7 +241,15 @@ pub(crate) unsafe fn walk_own(
                 None => record.event_cache.get(),
             };
             // SAFETY: owed by the caller.
-            unsafe { walk_by_kind(tables, cache, registers, bounds, out, capacity) }.frames
+            let walked = unsafe {
+                match (trail, tables.kind) {
+                    (Some(trail), UnwinderKind::Cfi) => {
+                        trail.walk(&tables.snapshot, cache, registers, bounds, out, capacity)
+                    }
+                    _ => walk_by_kind(tables, cache, registers, bounds, out, capacity),
+                }
+            };
+            walked.frames
         }
         None => 0,
     };
