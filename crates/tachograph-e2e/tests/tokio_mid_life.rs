@@ -241,3 +241,35 @@ fn recordings_begin_and_end_anywhere() {
         stage.strike();
     });
 }
+
+/// An executor that never polls.
+struct Idle;
+
+impl std::task::Wake for Idle {
+    fn wake(self: Arc<Self>) {}
+}
+
+/// A task that is there when a recording ends may end later, and no recording need ever begin again.
+#[test]
+fn a_task_that_outlives_its_recording_lets_go_of_its_executor() {
+    let _turn = turn();
+    let executor = Arc::new(Idle);
+    let held = Arc::downgrade(&executor);
+    let waker = std::task::Waker::from(executor);
+    let mut poll = std::task::Context::from_waker(&waker);
+    let [mut waits, mut ends] = ["waits", "ends"].map(|name| {
+        let (end, told) = tokio::sync::oneshot::channel::<()>();
+        let task = async { told.await.expect("sent") };
+        (Some(end), Box::pin(task.traced(name).into_task()))
+    });
+    let running = Running::start("outlives", recorder(PERIODS[0])).expect("a recording");
+    assert!(waits.1.as_mut().poll(&mut poll).is_pending());
+    assert!(ends.1.as_mut().poll(&mut poll).is_pending());
+    let _ = running.stop().verify();
+    drop(waits);
+    ends.0.take().map(|end| end.send(()));
+    assert!(ends.1.as_mut().poll(&mut poll).is_ready());
+    drop(ends);
+    drop(waker);
+    assert!(held.upgrade().is_none(), "{} left", held.strong_count());
+}

@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use tachograph_e2e::record::turn;
 use tachograph_e2e::stage::{KINDS, play};
+use tachograph_tokio::FutureExt;
 use tokio::sync::{broadcast, mpsc, oneshot, watch};
 use tokio::time::{Instant, MissedTickBehavior};
 
@@ -290,6 +291,62 @@ fn select_waits_once_and_join_once_for_each() {
                     "wake by driver",
                     "start",
                     "block in both: oneshot recv",
+                    "wake by driver",
+                    "start",
+                    "end",
+                ],
+            );
+        },
+    );
+}
+
+/// Waits for a message and, in the same poll, for a task of its own.
+async fn beside_a_part(message: oneshot::Receiver<()>, part: oneshot::Receiver<()>) {
+    let part = async { part.await.expect("sent") }.traced("part");
+    let (message, ()) = tokio::join!(message, part.into_task());
+    message.expect("sent");
+}
+
+#[test]
+fn a_task_inside_of_another_leaves_the_outer_ones_waits_alone() {
+    let _turn = turn();
+    play(
+        "a part",
+        &KINDS,
+        |stage| {
+            let ((message, told), (tell_part, part)) = (oneshot::channel(), oneshot::channel());
+            let host = stage.spawn("host", beside_a_part(told, part));
+            host.paused(1);
+            tell_part.send(()).expect("it waits");
+            host.paused(2);
+            message.send(()).expect("it waits");
+            assert!(host.ended().is_some());
+        },
+        |seen, ()| {
+            seen.expect(
+                "host",
+                &[
+                    "create by driver",
+                    "start",
+                    "yield: task inside",
+                    "start",
+                    "block in beside_a_part: oneshot recv",
+                    "wake by driver",
+                    "start",
+                    "yield: task inside",
+                    "start",
+                    "block in beside_a_part: oneshot recv",
+                    "wake by driver",
+                    "start",
+                    "end",
+                ],
+            );
+            seen.expect(
+                "part",
+                &[
+                    "create by host",
+                    "start",
+                    "block in beside_a_part: oneshot recv",
                     "wake by driver",
                     "start",
                     "end",

@@ -105,13 +105,16 @@ impl Engine {
         })];
         metadata.extend(self.setup_metadata());
         metadata.extend(live.iter().filter_map(|record| proc_metadata(record)));
-        let covered = coverage::take(&live, quiet);
+        let covered = coverage::take(&live, quiet, CORE.recording_began());
         metadata.extend(covered.iter().map(|(runtime, one)| one.metadata(*runtime)));
         self.totals.add_coverage(&covered);
         let lost = self.close_samples(&mut drain, &live, &mut metadata);
         self.report_losses(&mut tables, &lost, &mut metadata);
         if next == Next::Suspension {
             Notes::end_run(CORE.run(), &mut tables, &mut self.own);
+        }
+        if follows == 0 {
+            CORE.tasks.forget();
         }
         events += tables.events;
         let mut stacks = tables.finish();

@@ -19,7 +19,7 @@ use crate::slot::{IdSource, Outlet};
 use crate::stack::EventWalk;
 use crate::sync::{AtomicU64, Ordering};
 use crate::tasks::Tasks;
-use crate::worker::Places;
+use crate::worker::{Places, Runtimes};
 
 /// Everything that outlives a recording.
 #[derive(Debug)]
@@ -42,6 +42,7 @@ pub(crate) struct Core {
     pub(crate) registry: Registry,
     pub(crate) tasks: Tasks,
     pub(crate) places: Places,
+    pub(crate) runtimes: Runtimes,
     pub(crate) sampler: Sampler,
     pub(crate) event_walk: EventWalk,
     next_task: AtomicU64,
@@ -65,6 +66,7 @@ pub(crate) static CORE: Core = Core {
     registry: Registry::new(),
     tasks: Tasks::new(),
     places: Places::new(),
+    runtimes: Runtimes::new(),
     sampler: Sampler::new(),
     event_walk: EventWalk::new(),
     next_task: AtomicU64::new(1),
@@ -125,10 +127,8 @@ impl Core {
         self.run_since
             .store(Generation(last).next().0, Ordering::Relaxed);
         self.procs.reset(run);
-        self.tasks.walk(|task| {
-            task.word.forget();
-            true
-        });
+        // A run that failed may have left something.
+        self.tasks.forget();
         for record in self.registry.live() {
             record.leave_run();
         }

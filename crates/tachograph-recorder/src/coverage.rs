@@ -3,7 +3,8 @@
 //! A runtime that is instrumented says when its threads park, so what they do between parks is known; what of that is in no traced task
 //! is time of tasks that nobody traces, or the runtime's own. Nobody should record nothing without noticing.
 //!
-//! Counted by each thread for itself, in its record; added up by the engine at the end of a generation.
+//! Counted by each thread for itself, in its record, whether or not something is recorded: a recording that begins finds out who is busy.
+//! Added up by the engine at the end of a generation.
 
 use std::collections::BTreeMap;
 
@@ -20,7 +21,7 @@ pub(crate) struct Coverage {
     runtime: AtomicU64,
     /// 0 while it is parked, and before its first park is seen.
     busy_since: AtomicU64,
-    /// Since when it is busy if its first park is seen before an unpark: its birth or the recording's. 0 once it has rested.
+    /// Since when it is busy before its first park or unpark is seen. 0 once it has rested.
     began: AtomicU64,
     /// 0 between polls.
     poll_since: AtomicU64,
@@ -40,7 +41,11 @@ const IDLE_UNPARKS: usize = 4;
 
 /// Counts of a runtime over some time.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Covered(pub(crate) [u64; COUNTS]);
+pub(crate) struct Covered {
+    /// The runtime's.
+    pub(crate) name: Option<&'static str>,
+    pub(crate) counts: [u64; COUNTS],
+}
 
 /// By runtime.
 pub(crate) type CoveredByRuntime = BTreeMap<u64, Covered>;
@@ -58,7 +63,7 @@ impl Coverage {
         }
     }
 
-    // Relaxed, all of it: the thread is the only writer, and the engine's view may be a little old.
+    // Relaxed, all of it: the thread is the only writer but of `reported`, and the engine's view may be a little old.
 
     #[inline(always)]
     fn add(&self, count: usize, more: u64) {
@@ -66,41 +71,53 @@ impl Coverage {
         count.store(count.load(Ordering::Relaxed) + more, Ordering::Relaxed);
     }
 
-    /// The thread is busy for `runtime` from now on, unless it was.
-    pub(crate) fn unpark(&self, runtime: u64, now: u64) {
+    /// The runtime that the thread drives or works for, 0 for none.
+    pub(crate) fn runtime(&self) -> u64 {
+        self.runtime.load(Ordering::Relaxed)
+    }
+
+    /// The thread works for `runtime` from now on, or drives it.
+    pub(crate) fn join(&self, runtime: u64) {
         self.runtime.store(runtime, Ordering::Relaxed);
+    }
+
+    /// The thread is busy from now on, unless it was.
+    pub(crate) fn unpark(&self, now: u64) {
         if self.busy_since.load(Ordering::Relaxed) == 0 {
-            self.busy_since.store(now, Ordering::Relaxed);
+            let since = match self.began.load(Ordering::Relaxed) {
+                0 => now,
+                began => began,
+            };
+            self.busy_since.store(since, Ordering::Relaxed);
             self.add(UNPARKS, 1);
             let polls = self.counts[POLLS].load(Ordering::Relaxed);
             self.polls_before.store(polls, Ordering::Relaxed);
         }
     }
 
-    /// The thread works for `runtime`, since `now`.
-    pub(crate) fn join(&self, runtime: u64, now: u64) {
-        self.runtime.store(runtime, Ordering::Relaxed);
-        self.began.store(now, Ordering::Relaxed);
+    /// The thread is busy since then, if it turns out to be one that parks.
+    pub(crate) fn begin(&self, since: u64) {
+        self.began.store(since, Ordering::Relaxed);
     }
 
-    /// The thread is no worker any more.
-    pub(crate) fn leave(&self, now: u64) -> bool {
+    /// The thread is no worker any more, or drives no runtime.
+    pub(crate) fn leave(&self, now: u64, recording_began: u64) -> bool {
         self.began.store(0, Ordering::Relaxed);
         let since = self.busy_since.swap(0, Ordering::Relaxed);
         if since != 0 {
-            self.add(BUSY, now.saturating_sub(since));
+            self.add(BUSY, now.saturating_sub(since.max(recording_began)));
         }
         since != 0
     }
 
     /// The thread parks.
-    pub(crate) fn park(&self, now: u64) {
+    pub(crate) fn park(&self, now: u64, recording_began: u64) {
         if self.busy_since.load(Ordering::Relaxed) == 0 {
             let began = self.began.load(Ordering::Relaxed);
             self.busy_since.store(began, Ordering::Relaxed);
             self.add(UNPARKS, u64::from(began != 0));
         }
-        if self.leave(now) {
+        if self.leave(now, recording_began) {
             let before = self.polls_before.load(Ordering::Relaxed);
             let idle = self.counts[POLLS].load(Ordering::Relaxed) == before;
             self.add(IDLE_UNPARKS, u64::from(idle));
@@ -144,47 +161,49 @@ impl Coverage {
     }
 
     /// A recording begins: what was before is not of it.
-    pub(crate) fn begin(&self, now: u64) {
-        self.busy_since.store(0, Ordering::Relaxed);
-        self.began.store(now, Ordering::Relaxed);
-        self.poll_since.store(0, Ordering::Relaxed);
-        let _ = self.take(0);
+    pub(crate) fn begin_recording(&self) {
+        for (count, reported) in self.counts.iter().zip(&self.reported) {
+            reported.store(count.load(Ordering::Relaxed), Ordering::Relaxed);
+        }
     }
 
     /// What is new since the last call. The engine's.
-    fn take(&self, now: u64) -> Covered {
-        let mut covered = Covered::default();
-        for (count, value) in covered.0.iter_mut().enumerate() {
-            let going_on = match count {
-                BUSY => since(&self.busy_since, now),
-                TASKS => since(&self.poll_since, now),
+    fn take(&self, now: u64, recording_began: u64) -> [u64; COUNTS] {
+        std::array::from_fn(|count| {
+            let since = match count {
+                BUSY => self.busy_since.load(Ordering::Relaxed),
+                TASKS => self.poll_since.load(Ordering::Relaxed),
                 _ => 0,
+            };
+            let going_on = match since {
+                0 => 0,
+                since => now.saturating_sub(since.max(recording_began)),
             };
             let all = self.counts[count].load(Ordering::Relaxed) + going_on;
             let reported = self.reported[count].load(Ordering::Relaxed);
             // A view of a moment in which the thread ends a poll may be a little ahead: it is reported once.
-            *value = all.saturating_sub(reported);
             self.reported[count].store(all.max(reported), Ordering::Relaxed);
-        }
-        covered
-    }
-}
-
-fn since(begun: &AtomicU64, now: u64) -> u64 {
-    match begun.load(Ordering::Relaxed) {
-        0 => 0,
-        begun => now.saturating_sub(begun),
+            all.saturating_sub(reported)
+        })
     }
 }
 
 /// Adds up what all threads did since the last call.
-pub(crate) fn take(live: &[&'static ThreadRecord], now: u64) -> CoveredByRuntime {
+pub(crate) fn take(
+    live: &[&'static ThreadRecord],
+    now: u64,
+    recording_began: u64,
+) -> CoveredByRuntime {
     let mut all = CoveredByRuntime::new();
     for record in live {
         let coverage = &record.shared.coverage;
-        let runtime = coverage.runtime.load(Ordering::Relaxed);
+        let runtime = coverage.runtime();
         if runtime != 0 {
-            all.entry(runtime).or_default().add(&coverage.take(now));
+            let name = record.shared.pool().and_then(|pool| pool.name);
+            let counts = coverage.take(now, recording_began);
+            all.entry(runtime)
+                .or_default()
+                .add(&Covered { name, counts });
         }
     }
     all
@@ -192,7 +211,8 @@ pub(crate) fn take(live: &[&'static ThreadRecord], now: u64) -> CoveredByRuntime
 
 impl Covered {
     pub(crate) fn add(&mut self, other: &Self) {
-        for (sum, value) in self.0.iter_mut().zip(other.0) {
+        self.name = self.name.or(other.name);
+        for (sum, value) in self.counts.iter_mut().zip(other.counts) {
             *sum += value;
         }
     }
@@ -201,11 +221,11 @@ impl Covered {
     pub(crate) fn metadata(&self, runtime: u64) -> Metadata {
         Metadata::Coverage(metadata::Coverage {
             runtime,
-            busy: Ticks(self.0[BUSY]),
-            tasks: Ticks(self.0[TASKS]),
-            polls: Count(self.0[POLLS]),
-            unparks: Count(self.0[UNPARKS]),
-            idle_unparks: Count(self.0[IDLE_UNPARKS]),
+            busy: Ticks(self.counts[BUSY]),
+            tasks: Ticks(self.counts[TASKS]),
+            polls: Count(self.counts[POLLS]),
+            unparks: Count(self.counts[UNPARKS]),
+            idle_unparks: Count(self.counts[IDLE_UNPARKS]),
             unknown: Vec::new(),
         })
     }
@@ -218,35 +238,49 @@ mod tests {
     #[test]
     fn time_between_parks_is_busy_and_polls_are_tasks() {
         let coverage = Coverage::new();
-        coverage.unpark(7, 100);
+        coverage.unpark(100);
         coverage.poll_begins(110);
         coverage.poll_ends(130);
-        coverage.park(200);
-        coverage.unpark(7, 300);
-        coverage.park(310);
-        assert_eq!(coverage.take(400), Covered([110, 20, 1, 2, 1]));
-        assert_eq!(coverage.take(500), Covered::default());
+        coverage.park(200, 50);
+        coverage.unpark(300);
+        coverage.park(310, 50);
+        assert_eq!(coverage.take(400, 50), [110, 20, 1, 2, 1]);
+        assert_eq!(coverage.take(500, 50), [0; COUNTS]);
     }
 
     #[test]
     fn a_thread_that_parks_first_was_busy_from_its_beginning() {
         let coverage = Coverage::new();
-        coverage.join(7, 100);
-        coverage.park(150);
-        assert_eq!(coverage.take(200), Covered([50, 0, 0, 1, 1]));
+        coverage.begin(100);
+        coverage.park(150, 50);
+        assert_eq!(coverage.take(200, 50), [50, 0, 0, 1, 1]);
         // It was parked when the next park was seen: nobody knows since when.
-        coverage.park(300);
-        assert_eq!(coverage.take(300), Covered::default());
+        coverage.park(300, 50);
+        assert_eq!(coverage.take(300, 50), [0; COUNTS]);
     }
 
     #[test]
     fn what_goes_on_is_reported_once() {
         let coverage = Coverage::new();
-        coverage.unpark(7, 100);
+        coverage.unpark(100);
         coverage.poll_begins(100);
-        assert_eq!(coverage.take(150), Covered([50, 50, 0, 1, 0]));
+        assert_eq!(coverage.take(150, 50), [50, 50, 0, 1, 0]);
         coverage.poll_ends(170);
-        coverage.park(180);
-        assert_eq!(coverage.take(200), Covered([30, 20, 1, 0, 0]));
+        coverage.park(180, 50);
+        assert_eq!(coverage.take(200, 50), [30, 20, 1, 0, 0]);
+    }
+
+    #[test]
+    fn a_recording_has_nothing_of_what_was_before_it() {
+        let coverage = Coverage::new();
+        coverage.unpark(100);
+        coverage.poll_begins(110);
+        assert_eq!(coverage.take(200, 50), [100, 90, 0, 1, 0]);
+        // The recording ends; the next one begins at 1000. The thread never parked, and what it polls is in no trace.
+        coverage.poll_ends(900);
+        coverage.begin_recording();
+        assert_eq!(coverage.take(1100, 1000), [100, 0, 0, 0, 0]);
+        coverage.park(1200, 1000);
+        assert_eq!(coverage.take(1300, 1000), [100, 0, 0, 0, 0]);
     }
 }

@@ -220,7 +220,7 @@ impl Engine {
             if shared.run.load(Ordering::Acquire) != run {
                 continue;
             }
-            let Some(seen) = shared.syscall.look() else {
+            let Some(seen) = shared.syscall.look(self.generation) else {
                 continue;
             };
             // Relaxed (both): stored before the section's begin, which `look` has acquired.

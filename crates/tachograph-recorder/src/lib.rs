@@ -110,6 +110,8 @@ mod tables;
 mod tasks;
 #[cfg(not(loom))]
 mod totals;
+#[cfg(not(loom))]
+mod traced_task;
 #[cfg(tachograph_sanitizer)]
 mod visible;
 #[cfg(not(loom))]
@@ -146,11 +148,12 @@ pub mod thread {
 /// For integrations of async runtimes: their tasks and their threads. Programs use those integrations.
 #[cfg(not(loom))]
 pub mod runtime {
-    pub use crate::poll::{Entered, TracedTask, runs_task};
     pub use crate::scope::HeldRegion;
     pub use crate::tasks::TaskName;
+    pub use crate::traced_task::{Entered, TracedTask, runs_task};
     pub use crate::worker::{
-        Pool, thread_parks, thread_rests, thread_returns, thread_started, thread_unparks,
+        Pool, thread_drives, thread_parks, thread_rests, thread_returns, thread_started,
+        thread_stopped, thread_unparks,
     };
 }
 

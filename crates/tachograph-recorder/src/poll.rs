@@ -1,7 +1,7 @@
 //! A task's polls: it begins to run on this thread, and waits, yields or ends there.
 //!
-//! Called by integrations of async runtimes through `TracedTask`, by `spawn` for threads. The hot path besides regions: a poll is two
-//! critical sections of one event each.
+//! Called by `traced_task`, for integrations of async runtimes and for threads. The hot path besides regions: a poll is two critical
+//! sections of one event each.
 //!
 //! # Rules (continuing `section` and `task_word`)
 //! 1. Whatever ran on the thread makes way before the task's GoStart, and runs again after the task's last event of the poll: a task
@@ -12,31 +12,24 @@
 //! 4. A task that ends without completing says why: a label before GoDestroy.
 
 use std::cell::Cell;
-use std::marker::PhantomData;
 use std::mem::ManuallyDrop;
-use std::task::{Context, Poll};
 
-use tachograph_unwind::Registers;
 use tachograph_wire::EventKind;
 
 use crate::classify::{AWAIT, DROPPED};
-use crate::core::{CORE, aside, bound, this_thread};
+use crate::core::{CORE, aside, this_thread};
 use crate::flow::{Interrupted, NO_STACK};
 use crate::package::StackKind;
 use crate::record::{Flow, ThreadRecord};
+use crate::regions::LeftOpen;
 use crate::section::{Need, Section};
-use crate::stack::{EventStack, NO_POLL};
-use crate::sync::Arc;
+use crate::stack::{EventStack, NO_POLL, note_await};
 use crate::task_word::{Doing, Tried};
-use crate::tasks::{TaskName, TaskRecord};
-use crate::{wake, worker};
+use crate::tasks::TaskRecord;
+use crate::worker;
 
 /// Events of the longest way into a poll: what ran makes way, the task is stated, unblocked, started.
 const BEGIN_EVENTS: usize = 6;
-
-/// A task of the trace, held by whoever polls or runs it. Dropping it ends the task.
-#[derive(Debug)]
-pub struct TracedTask(Arc<TaskRecord>);
 
 thread_local! {
     /// Polls on this thread whose begin was not recorded.
@@ -46,17 +39,6 @@ thread_local! {
 /// Whether the calling thread is in a poll whose begin was not recorded.
 pub(crate) fn is_unrecorded() -> bool {
     UNRECORDED.get() > 0
-}
-
-/// Whether the calling thread is in some task's poll.
-#[must_use]
-pub fn runs_task() -> bool {
-    UNRECORDED.get() > 0 || bound().is_some_and(runs_recorded_task)
-}
-
-fn runs_recorded_task(record: &'static ThreadRecord) -> bool {
-    // SAFETY: own thread; the reference ends here.
-    record.flag.is_clear() && matches!(unsafe { record.owner() }.flow, Flow::Task(_))
 }
 
 impl Why {
@@ -69,176 +51,17 @@ impl Why {
     }
 }
 
-impl TracedTask {
-    /// A new task, runnable, created by the caller with its stack. Known to later recordings, too, if nothing is recorded now.
-    ///
-    /// Costs an allocation and a place in a list; while recording one stack walk and 30 ns more.
-    #[must_use]
-    #[inline(never)]
-    pub fn spawn(name: TaskName) -> Self {
-        if CORE.gate.is_on()
-            && let Some(record) = this_thread()
-        {
-            let creator = EventStack::capture(record);
-            return Self::created(record, name, creator.pcs());
-        }
-        Self(TaskRecord::register(name, Doing::Runnable))
-    }
-
-    /// A new task, created by the calling thread.
-    pub(crate) fn created(record: &'static ThreadRecord, name: TaskName, creator: &[u64]) -> Self {
-        let task = TaskRecord::register(name, Doing::Runnable);
-        say_creation(record, &task, creator);
-        Self(task)
-    }
-
-    /// The task's number in the trace.
-    #[must_use]
-    pub fn id(&self) -> u64 {
-        self.0.id
-    }
-
-    /// Polls the task: `f` is given a waker of ours, which has `cx`'s wake the task and records the wake.
-    ///
-    /// Costs some 20 ns with its wake while nothing is recorded: what the task does is known to a recording that begins later.
-    #[inline]
-    pub fn poll<T>(
-        &mut self,
-        cx: &Context<'_>,
-        f: impl FnOnce(&mut Context<'_>) -> Poll<T>,
-    ) -> Poll<T> {
-        self.0.outer.set(cx.waker());
-        let waker = wake::borrowed(&self.0);
-        let run = Run::begin(&self.0, Why::Poll(Registers::capture().sp));
-        let polled = f(&mut Context::from_waker(&waker));
-        match polled {
-            Poll::Pending => run.pause(),
-            Poll::Ready(_) => run.end(),
-        }
-        polled
-    }
-
-    /// Runs the task to its end on this thread: a closure.
-    pub fn run<T>(self, f: impl FnOnce() -> T) -> T {
-        let run = Run::begin(&self.0, Why::Poll(Registers::capture().sp));
-        let result = f();
-        run.end();
-        result
-    }
-
-    /// The task ends unfinished: `f` drops what it consists of, as the last thing that it does.
-    #[cold]
-    pub fn drop_with(&mut self, f: impl FnOnce()) {
-        if self.0.word.doing() == Doing::Dead {
-            // Its last poll panicked.
-            return f();
-        }
-        let run = Run::begin(&self.0, Why::Drop);
-        f();
-        run.finish(|run| run.end_with(End::Dropped));
-    }
-
-    /// A poll that others do begins on this thread: see [`Entered`].
-    ///
-    /// # Safety
-    /// * The poll ends on this thread, and polls on a thread end in the reverse order of their beginnings: those that [`Self::poll`] and
-    ///   [`Self::run`] make are among them.
-    pub unsafe fn enter(self) -> Entered {
-        let mut run = ManuallyDrop::new(Run::begin(&self.0, Why::Poll(NO_POLL)));
-        let began = run.began.take();
-        Entered {
-            task: Some(self),
-            began,
-            _not_send: PhantomData,
-        }
-    }
-
-    /// The record, for a thread whose own flow this is to be.
-    pub(crate) fn into_record(self) -> Arc<TaskRecord> {
-        let handle = ManuallyDrop::new(self);
-        // SAFETY: read once; the handle is not dropped.
-        unsafe { std::ptr::read(&handle.0) }
-    }
-}
-
-impl Drop for TracedTask {
-    #[inline]
-    fn drop(&mut self) {
-        if self.0.word.doing() != Doing::Dead {
-            self.drop_with(|| {});
-        }
-    }
-}
-
-/// A poll between two hooks of a runtime, without a waker of ours: of a task that somebody else has wrapped. Dropped, it ends the task.
-#[must_use = "the poll ends on this thread"]
-#[derive(Debug)]
-pub struct Entered {
-    /// None once the poll has ended.
-    task: Option<TracedTask>,
-    began: Option<Began>,
-    _not_send: PhantomData<*const ()>,
-}
-
-impl Entered {
-    /// The task is to be polled again, some time.
-    #[must_use = "a task that is dropped ends"]
-    pub fn pause(mut self) -> Option<TracedTask> {
-        self.finish(|run| run.pause())
-    }
-
-    /// The task is done.
-    pub fn end(mut self) {
-        drop(self.finish(|run| run.end()));
-    }
-
-    fn finish(&mut self, how: impl FnOnce(Run<'_>)) -> Option<TracedTask> {
-        let task = self.task.take()?;
-        how(Run {
-            task: &task.0,
-            began: self.began.take(),
-        });
-        Some(task)
-    }
-}
-
-impl Drop for Entered {
-    fn drop(&mut self) {
-        // As a poll that panics.
-        drop(self.finish(|run| drop(run)));
-    }
-}
-
-fn say_creation(record: &'static ThreadRecord, task: &TaskRecord, creator: &[u64]) -> Option<()> {
-    // SAFETY: own thread; the reference ends here.
-    let is_worker = record.flag.is_clear() && unsafe { record.owner() }.pool.is_some();
-    let need = match is_worker {
-        // Between its tasks the runtime creates, or a task that nobody traces.
-        true => Need::Proc,
-        // A thread that has driven a runtime is its own again.
-        false => Need::Task,
-    };
-    let mut section = Section::begin_for(record, need, 1)?;
-    let name = section.task_name(task)?;
-    let (stack, _) = section.telling_stack(StackKind::Spawn, creator)?;
-    // `Unchanged` where the engine was faster: a run has just begun.
-    if let Tried::Changed(_) = task.word.create(section.generation) {
-        section.write(EventKind::GoCreate, [task.id, name, stack]);
-    }
-    Some(())
-}
-
 /// A poll that has begun. Dropped by a panic, it ends the task.
 #[must_use]
-struct Run<'a> {
-    task: &'a TaskRecord,
+pub(crate) struct Run<'a> {
+    pub(crate) task: &'a TaskRecord,
     /// None where the begin was not recorded (rule 3).
-    began: Option<Began>,
+    pub(crate) began: Option<Began>,
 }
 
 /// Why a task gets a thread.
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Why {
+pub(crate) enum Why {
     /// To go on; the stack pointer of whoever polls.
     Poll(u64),
     /// To be dropped, by whoever runs there.
@@ -255,24 +78,25 @@ enum End {
 
 /// A poll whose begin was recorded.
 #[derive(Debug)]
-struct Began {
+pub(crate) struct Began {
     record: &'static ThreadRecord,
     /// What made way and runs again afterwards; none between a runtime's tasks.
-    outer: Option<Box<Outer>>,
+    host: Option<Box<Host>>,
 }
 
 #[derive(Debug)]
-struct Outer {
+struct Host {
     interrupted: Interrupted,
     /// Of its regions.
     base: usize,
-    /// The poll that it is in.
+    /// The poll that it is in, and where that has parked so far.
     poll: u64,
+    awaits: Box<[u64]>,
 }
 
 impl<'a> Run<'a> {
     #[inline(always)]
-    fn begin(task: &'a TaskRecord, why: Why) -> Self {
+    pub(crate) fn begin(task: &'a TaskRecord, why: Why) -> Self {
         let began = match CORE.gate.is_on() {
             true => this_thread().and_then(|record| {
                 Self::say_plain_begin(record, task, why)
@@ -297,21 +121,23 @@ impl<'a> Run<'a> {
         task: &TaskRecord,
         why: Why,
     ) -> Option<Began> {
+        // SAFETY: this thread polls the task.
+        if LeftOpen::is_any(unsafe { task.regions() }) {
+            return None;
+        }
         let mut section = Section::begin_between(record)?;
         let number = task.word.start_plainly(section.generation)?;
         section.write(EventKind::GoStart, [task.id, number]);
         section.runs(task);
         record.shared.coverage.poll_begins(section.now);
         section.enter_poll(task, why.stack_pointer());
-        Some(Began {
-            record,
-            outer: None,
-        })
+        Some(Began { record, host: None })
     }
 
     #[cold]
     #[inline(never)]
     fn say_any_begin(record: &'static ThreadRecord, task: &TaskRecord, why: Why) -> Option<Began> {
+        let awaits = make_room(record, task);
         loop {
             let mut section = Section::begin_for(record, Need::Proc, BEGIN_EVENTS)?;
             let name = section.name_if_due(task)?;
@@ -333,24 +159,28 @@ impl<'a> Run<'a> {
                 record.shared.coverage.poll_begins(section.now);
             }
             drop(section);
-            let outer = nested.then(|| {
+            let host = nested.then(|| {
                 aside(|| {
-                    Box::new(Outer {
+                    Box::new(Host {
                         interrupted,
                         base,
                         poll,
+                        awaits,
                     })
                 })
             });
-            return Some(Began { record, outer });
+            return Some(Began { record, host });
         }
     }
 
     /// The poll returned `Pending`.
     #[inline(always)]
-    fn pause(self) {
+    pub(crate) fn pause(self) {
         self.finish(|run| {
-            let said = run.began.as_ref().and_then(|began| run.say_pause(began));
+            let said = run.began.as_ref().and_then(|began| {
+                run.make_room_to_leave(began);
+                run.say_pause(began)
+            });
             run.leave_place();
             if said.is_none() {
                 run.unsaid(|doing| match doing {
@@ -358,7 +188,33 @@ impl<'a> Run<'a> {
                     _ => Some(Doing::Waiting),
                 });
             }
+            run.host_parks();
         });
+    }
+
+    /// The poll that this one was part of waits for this task.
+    #[inline(always)]
+    fn host_parks(&self) {
+        if let Some(Began {
+            record,
+            host: Some(host),
+        }) = &self.began
+        {
+            note_await(record, host.interrupted.flow());
+        }
+    }
+
+    /// What the task has open goes with it, for which a critical section must not allocate.
+    #[inline(always)]
+    fn make_room_to_leave(&self, began: &Began) {
+        if began.record.flag.is_clear() {
+            // SAFETY: own thread, outside of a critical section; the reference ends here.
+            let owner = unsafe { began.record.owner() };
+            if owner.regions.has_open() {
+                // SAFETY: this thread polls the task.
+                aside(|| owner.regions.make_room_in(unsafe { self.task.regions() }));
+            }
+        }
     }
 
     /// Ends the poll by `how`, and not as a panic does.
@@ -405,13 +261,21 @@ impl<'a> Run<'a> {
 
     /// The poll returned `Ready`.
     #[inline(always)]
-    fn end(self) {
+    pub(crate) fn end(self) {
         self.finish(|run| run.end_with(End::Done));
+    }
+
+    /// The task ends unfinished.
+    pub(crate) fn drop_task(self) {
+        self.finish(|run| run.end_with(End::Dropped));
     }
 
     fn end_with(&self, end: End) {
         let began = self.began.as_ref();
-        let said = began.and_then(|began| self.say_end(began, end));
+        let said = began.and_then(|began| {
+            self.make_room_to_leave(began);
+            self.say_end(began, end)
+        });
         self.leave_place();
         if said.is_none() {
             self.unsaid(|_| Some(Doing::Dead));
@@ -452,15 +316,16 @@ impl<'a> Run<'a> {
     fn give_way(&self, section: &mut Section, began: &Began) {
         // SAFETY: this thread polls the task.
         let left = unsafe { self.task.regions() };
-        match &began.outer {
+        match &began.host {
             None => {
                 section.owner.leave_poll(left, 0, NO_POLL);
                 section.record.shared.coverage.poll_ends(section.now);
                 section.nothing_runs();
             }
-            Some(outer) => {
-                section.owner.leave_poll(left, outer.base, outer.poll);
-                go_on(section, outer.interrupted);
+            Some(host) => {
+                section.owner.leave_poll(left, host.base, host.poll);
+                section.owner.awaits.restore(&host.awaits);
+                go_on(section, host.interrupted);
             }
         }
     }
@@ -490,12 +355,22 @@ impl<'a> Run<'a> {
             let owner = unsafe { began.record.owner() };
             // SAFETY: this thread polls the task.
             let left = unsafe { self.task.regions() };
-            let (base, poll, flow) = match &began.outer {
-                None => (0, NO_POLL, Flow::Runtime),
-                Some(outer) => (outer.base, outer.poll, outer.interrupted.flow()),
+            let flow = match &began.host {
+                None => {
+                    owner.leave_poll(left, 0, NO_POLL);
+                    Flow::Runtime
+                }
+                Some(host) => {
+                    owner.leave_poll(left, host.base, host.poll);
+                    owner.awaits.restore(&host.awaits);
+                    host.interrupted.flow()
+                }
             };
-            owner.leave_poll(left, base, poll);
             owner.flow = flow;
+            // N.B. `Context::task` stays: for the trace the task runs here until the engine says that it does not.
+            if began.host.is_none() {
+                began.record.shared.coverage.poll_ends(CORE.clock.now());
+            }
         }
     }
 }
@@ -511,6 +386,20 @@ const YIELD: &str = "yield";
 const PANICKED: &str = "panicked";
 const INSIDE: &str = "task inside";
 const RUNTIME: &str = "block_on";
+
+/// Takes what happens in the critical sections of a poll's begin from the allocator now. Where the poll in progress has parked.
+fn make_room(record: &'static ThreadRecord, task: &TaskRecord) -> Box<[u64]> {
+    if !record.flag.is_clear() {
+        return Box::default();
+    }
+    aside(|| {
+        // SAFETY: own thread, outside of a critical section; the reference ends here.
+        let owner = unsafe { record.owner() };
+        // SAFETY: this thread polls the task.
+        owner.regions.make_room_for(unsafe { task.regions() });
+        owner.awaits.all().into()
+    })
+}
 
 /// Rule 1.
 #[cold]

@@ -82,6 +82,8 @@ pub(crate) struct Owner {
     pub(crate) own: Option<Arc<TaskRecord>>,
     /// What a runtime's thread is for.
     pub(crate) pool: Option<Pool>,
+    /// It has been seen to drive a current-thread runtime.
+    pub(crate) drives: bool,
     /// The thread's slot was taken in a blocking section: another thread may have its place as a worker.
     pub(crate) lost_slot: bool,
     /// Where the poll in progress has parked.
@@ -273,6 +275,7 @@ impl Owner {
             flow: Flow::Own,
             own: None,
             pool: None,
+            drives: false,
             lost_slot: false,
             awaits: Awaits::new(),
             names: NameCache::new(),

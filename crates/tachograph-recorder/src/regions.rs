@@ -33,6 +33,14 @@ pub(crate) struct OpenRegion {
 #[derive(Debug, Default)]
 pub(crate) struct LeftOpen(Vec<OpenRegion>);
 
+impl LeftOpen {
+    /// Whether there is something.
+    #[inline(always)]
+    pub(crate) fn is_any(left: &Option<Box<Self>>) -> bool {
+        left.as_ref().is_some_and(|left| !left.0.is_empty())
+    }
+}
+
 /// See the module's text.
 #[derive(Debug)]
 pub(crate) struct OpenRegions {
@@ -96,7 +104,7 @@ impl OpenRegions {
     /// The innermost region.
     #[inline(always)]
     pub(crate) fn last(&self) -> Option<&OpenRegion> {
-        match self.open.len() > self.base {
+        match self.has_open() {
             true => self.open.last(),
             false => None,
         }
@@ -105,7 +113,7 @@ impl OpenRegions {
     /// Closes the innermost region.
     #[inline(always)]
     pub(crate) fn pop(&mut self) -> Option<OpenRegion> {
-        match self.open.len() > self.base {
+        match self.has_open() {
             true => self.open.pop(),
             false => None,
         }
@@ -124,6 +132,25 @@ impl OpenRegions {
         self.open.remove(self.open.len() - depth - 1)
     }
 
+    /// Whether the task that runs has a region open.
+    #[inline(always)]
+    pub(crate) fn has_open(&self) -> bool {
+        self.open.len() > self.base
+    }
+
+    /// Makes room for `enter`, as `reserve` does for `push`.
+    pub(crate) fn make_room_for(&mut self, left: &Option<Box<LeftOpen>>) {
+        self.open
+            .reserve(left.as_ref().map_or(0, |left| left.0.len()));
+    }
+
+    /// Makes room for `leave`.
+    #[cold]
+    pub(crate) fn make_room_in(&self, left: &mut Option<Box<LeftOpen>>) {
+        let open = self.open.len() - self.base;
+        left.get_or_insert_default().0.reserve(open);
+    }
+
     /// A task begins to run: puts aside what is open, and opens what the task left open. The former base is what `leave` is owed.
     #[inline(always)]
     pub(crate) fn enter(&mut self, left: &mut Option<Box<LeftOpen>>) -> usize {
@@ -137,7 +164,7 @@ impl OpenRegions {
     /// The task stops running: what it has open goes with it.
     #[inline(always)]
     pub(crate) fn leave(&mut self, base: usize, left: &mut Option<Box<LeftOpen>>) {
-        if self.open.len() > self.base {
+        if self.has_open() {
             self.pack(left);
         }
         self.base = base;

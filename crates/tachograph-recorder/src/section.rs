@@ -15,14 +15,12 @@
 //! 5. A thread that gets no memory says nothing more in this run (it is muted): a hole in its events could not be placed. The
 //!    engine then ends the run.
 
-use std::ptr::NonNull;
+mod ids;
 
 use tachograph_wire::{EventKind, ProcStatus};
 
-use crate::chains::Chain;
 use crate::core::{CORE, aside};
 use crate::gate::Entry;
-use crate::package::StackKind;
 use crate::procs::Proc;
 use crate::record::{Flow, NO_PROC, Owner, ThreadRecord};
 use crate::slot::{MAX_EVENT_BYTES, MAX_SEQUENCE_BYTES, Slot};
@@ -213,120 +211,6 @@ impl Section {
         room
     }
 
-    /// The id of a `'static` name in this generation; `None` (and the thread is muted) when there is no memory.
-    #[inline(always)]
-    pub(crate) fn name(&mut self, text: &'static str) -> Option<u64> {
-        match self.owner.names.find(self.generation, text) {
-            Some(id) => Some(id),
-            None => self.new_name(text),
-        }
-    }
-
-    #[cold]
-    fn new_name(&mut self, text: &'static str) -> Option<u64> {
-        let id = self.text(text)?;
-        self.owner.names.put(self.generation, text, id);
-        Some(id)
-    }
-
-    /// A fresh id for `text`; 0 for the empty text; `None` (and the thread is muted) when there is no memory.
-    pub(crate) fn text(&mut self, text: &str) -> Option<u64> {
-        if text.is_empty() {
-            return Some(0);
-        }
-        let id = self
-            .slot
-            .add_string(CORE.outlet(self.record), self.now, text);
-        if id.is_none() {
-            self.mute();
-        }
-        id
-    }
-
-    /// Adds a stack whose leaf is a frame with only a name (a string id, 0 for none); `None` when there is no memory.
-    pub(crate) fn stack(&mut self, leaf: u64, pcs: &[u64]) -> Option<u64> {
-        let outlet = CORE.outlet(self.record);
-        let ids = self.slot.add_stack(outlet, StackKind::Plain, leaf, pcs);
-        self.mute_without(ids).map(|(id, _)| id)
-    }
-
-    /// Adds a stack that the writer is to look into; its id, and the id of the word that it will find. No stack for no addresses.
-    #[inline(always)]
-    pub(crate) fn telling_stack(&mut self, kind: StackKind, pcs: &[u64]) -> Option<(u64, u64)> {
-        if pcs.is_empty() {
-            return Some((0, 0));
-        }
-        let outlet = CORE.outlet(self.record);
-        let ids = self.slot.add_stack(outlet, kind, 0, pcs);
-        self.mute_without(ids)
-    }
-
-    /// Where the poll in progress has parked: as `telling_stack`.
-    #[inline(always)]
-    pub(crate) fn await_stack(&mut self) -> Option<(u64, u64)> {
-        if self.owner.awaits.are_many() {
-            return self.many_awaits();
-        }
-        match self.owner.awaits.last {
-            None => Some((0, 0)),
-            Some(mut chain) => {
-                // SAFETY: the thread's own, and no other stack has been looked for since it was found.
-                self.chain(StackKind::Await, unsafe { chain.as_mut() })
-            }
-        }
-    }
-
-    #[cold]
-    fn many_awaits(&mut self) -> Option<(u64, u64)> {
-        let pcs = self.owner.awaits.all();
-        let outlet = CORE.outlet(self.record);
-        let ids = self.slot.add_stack(outlet, StackKind::Await, 0, pcs);
-        self.mute_without(ids)
-    }
-
-    /// The stack of a wake: as `telling_stack`.
-    #[inline(always)]
-    pub(crate) fn wake_stack(&mut self, chain: Option<NonNull<Chain>>) -> Option<u64> {
-        match chain {
-            None => Some(0),
-            Some(mut chain) => {
-                // SAFETY: as in `await_stack`.
-                let ids = self.chain(StackKind::Wake, unsafe { chain.as_mut() })?;
-                Some(ids.0)
-            }
-        }
-    }
-
-    #[inline(always)]
-    fn chain(&mut self, kind: StackKind, chain: &mut Chain) -> Option<(u64, u64)> {
-        match chain.ids(self.generation) {
-            Some(ids) => Some(ids),
-            None => self.new_chain(kind, chain),
-        }
-    }
-
-    #[cold]
-    #[inline(never)]
-    fn new_chain(&mut self, kind: StackKind, chain: &mut Chain) -> Option<(u64, u64)> {
-        let pcs = match kind {
-            StackKind::Await => chain.terminated(),
-            _ => &chain.pcs()[1..],
-        };
-        let outlet = CORE.outlet(self.record);
-        let ids = self.slot.add_stack(outlet, kind, 0, pcs);
-        let ids = self.mute_without(ids)?;
-        chain.is_written(self.generation, ids);
-        Some(ids)
-    }
-
-    #[inline(always)]
-    fn mute_without<T>(&mut self, ids: Option<T>) -> Option<T> {
-        if ids.is_none() {
-            self.mute();
-        }
-        ids
-    }
-
     /// Rule 5.
     fn mute(&mut self) {
         self.owner.muted_run = CORE.run();
@@ -476,9 +360,10 @@ impl Section {
 
     /// Rule 2.
     fn state(&mut self) -> Option<()> {
-        let inside = self.record.shared.syscall.is_inside();
+        let syscall = &self.record.shared.syscall;
+        let inside = syscall.is_inside();
         if let Some(proc) = self.owner.proc
-            && !self.record.shared.syscall.is_taken()
+            && (!inside || syscall.renew(self.generation))
             && proc.marks.claim(self.generation)
         {
             let status = if inside {
@@ -510,7 +395,7 @@ impl Section {
         // Relaxed: read by this thread's handler and, through the section's end, by the advancer.
         self.record.context.proc.store(id, Ordering::Relaxed);
         self.record.shared.proc.store(id, Ordering::Relaxed);
-        if proc.is_some() && self.owner.pool.is_some() {
+        if proc.is_some() && (self.owner.pool.is_some() || self.owner.drives) {
             self.record.shared.runtime_proc.store(id, Ordering::Relaxed);
         }
     }
@@ -546,7 +431,7 @@ impl Section {
             .shared
             .syscall_since
             .store(self.now, Ordering::Relaxed);
-        self.record.shared.syscall.begin();
+        self.record.shared.syscall.begin(self.generation);
         self.slot.drop_limit();
     }
 

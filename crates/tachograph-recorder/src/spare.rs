@@ -24,7 +24,8 @@ pub(crate) struct SpareProc {
 }
 
 impl SpareProc {
-    /// Takes the slot that the thread has put down, or one from the list. `returns`: from a blocking section that has lost its slot; then another thread may be the worker that this one was.
+    /// Takes the slot that the thread has put down, or one from the list. `returns`: from a blocking section that has lost its slot; then
+    /// another thread may be the worker that this one was.
     pub(crate) fn take(record: &'static ThreadRecord, returns: bool) -> Self {
         // SAFETY: own thread, outside of its critical section; the reference ends here.
         let (parked, pool) = unsafe {
@@ -57,11 +58,10 @@ impl Section {
         if shared.run.load(Ordering::Acquire) != CORE.run() {
             return None;
         }
-        let seen = shared.syscall.look()?;
+        let seen = shared.syscall.look(self.generation)?;
         // Relaxed: stored before the section's begin, which `look` has acquired.
         let proc = CORE.procs.get(shared.proc.load(Ordering::Relaxed))?;
-        // The section began in a later generation than ours: its slot can't be taken in this one (`status` rule 4).
-        if proc.marks.is_ahead(self.generation) || !shared.syscall.take(seen) {
+        if !shared.syscall.take(seen) {
             return None;
         }
         if proc.marks.claim(self.generation) {

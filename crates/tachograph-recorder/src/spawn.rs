@@ -7,11 +7,11 @@ use std::io;
 
 use crate::blocking::blocking;
 use crate::core::{CORE, this_thread};
-use crate::poll::TracedTask;
 use crate::section::Section;
 use crate::stack::EventStack;
 use crate::sync::{Ordering, lock};
 use crate::tasks::TaskName;
+use crate::traced_task::TracedTask;
 
 /// A traced thread's handle; as `std::thread::JoinHandle`, but a `join` is recorded as a blocking section.
 #[derive(Debug)]

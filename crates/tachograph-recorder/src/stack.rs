@@ -197,6 +197,13 @@ impl Awaits {
         std::mem::replace(&mut self.poll, poll)
     }
 
+    /// As `all` was before a poll inside of this one.
+    pub(crate) fn restore(&mut self, all: &[u64]) {
+        self.words[..all.len()].copy_from_slice(all);
+        self.len = all.len();
+        self.count = all.iter().filter(|word| **word == 0).count();
+    }
+
     /// Whether more than one future has parked.
     #[inline(always)]
     pub(crate) fn are_many(&self) -> bool {

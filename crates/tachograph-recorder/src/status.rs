@@ -11,8 +11,7 @@
 //! 3. Two words by parity are enough: a generation is closed before the one after the next is published (`advance`), and a word
 //!    holds the generation's number, so that nothing needs a reset. Its lower bits are enough, because `advance` states everything
 //!    that lives in every generation: a mark is two generations old at most.
-//! 4. Whoever takes a resource from a thread that has mentioned it in a later generation than the taker's own MUST NOT: the taker's event
-//!    would stand before what it follows.
+//! 4. Who may take a slot in which generation is for `syscall` to say (rule 5 there).
 //!
 //! Modelled in `tests/loom_status.rs`, one case per rule.
 
@@ -64,13 +63,6 @@ impl Marks {
             (generation << NUMBER_BITS) >> NUMBER_BITS
         );
         (before & ((1 << NUMBER_BITS) - 1)) + 1
-    }
-
-    /// Whether somebody has mentioned the resource in the generation after `generation` (rule 4).
-    pub fn is_ahead(&self, generation: u64) -> bool {
-        // Relaxed: whoever asks has acquired what the mention belongs to.
-        let word = self.0[parity(generation + 1)].load(Ordering::Relaxed);
-        word >> NUMBER_BITS == ((generation + 1) << NUMBER_BITS) >> NUMBER_BITS
     }
 
     /// Forgets everything: the resource is reused by another owner, outside of any generation.

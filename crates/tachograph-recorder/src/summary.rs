@@ -54,6 +54,8 @@ pub struct Summary {
 pub struct RuntimeSummary {
     /// The runtime's number in the process.
     pub runtime: u64,
+    /// The runtime's name, if it was given one.
+    pub name: Option<&'static str>,
     /// Time between parks, of all its threads.
     pub busy: Duration,
     /// Time in polls of traced tasks. What is missing to `busy` is the runtime's own, and that of tasks that nobody traces.
@@ -68,10 +70,11 @@ pub struct RuntimeSummary {
 
 impl RuntimeSummary {
     fn new(runtime: u64, covered: &Covered) -> Self {
-        let [busy, in_tasks, polls, unparks, unparks_without_task] = covered.0;
+        let [busy, in_tasks, polls, unparks, unparks_without_task] = covered.counts;
         let time = |ticks| Duration::from_nanos(ticks * NANOS_PER_TICK);
         Self {
             runtime,
+            name: covered.name,
             busy: time(busy),
             in_tasks: time(in_tasks),
             polls,
@@ -82,16 +85,24 @@ impl RuntimeSummary {
 
     fn write(&self, f: &mut String) -> fmt::Result {
         let outside = self.busy.saturating_sub(self.in_tasks).as_secs_f64();
-        writeln!(
-            f,
-            "runtime {}    busy {:.3} s; {:.3} s in {} polls of traced tasks, {:.3} s outside ({:.0} %)",
-            self.runtime,
-            self.busy.as_secs_f64(),
-            self.in_tasks.as_secs_f64(),
-            self.polls,
-            outside,
-            100.0 * outside / self.busy.as_secs_f64().max(f64::MIN_POSITIVE)
-        )?;
+        let name = match self.name {
+            Some(name) => format!("{} ({name})", self.runtime),
+            None => self.runtime.to_string(),
+        };
+        write!(f, "runtime {name}    ")?;
+        if self.unparks == 0 && self.polls == 0 && self.busy.is_zero() {
+            writeln!(f, "nothing was heard of its threads")?;
+        } else {
+            writeln!(
+                f,
+                "busy {:.3} s; {:.3} s in {} polls of traced tasks, {:.3} s outside ({:.0} %)",
+                self.busy.as_secs_f64(),
+                self.in_tasks.as_secs_f64(),
+                self.polls,
+                outside,
+                100.0 * outside / self.busy.as_secs_f64().max(f64::MIN_POSITIVE)
+            )?;
+        }
         if self.unparks_without_task > 0 {
             writeln!(
                 f,

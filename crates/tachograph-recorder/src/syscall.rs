@@ -1,6 +1,7 @@
 //! Whether a thread is in a declared blocking section on the wire, and whether its processor slot was taken meanwhile.
 //!
-//! One word by each thread. Written by the thread (`section`) and by the engine, which takes the slots of long sections.
+//! One word by each thread. Written by the thread (`section`), by the engine, which takes the slots of long sections, and by a worker's
+//! successor, which takes the slot of a worker that blocks in place (`spare`).
 //!
 //! # Protocol
 //! 1. What a taker needs to know (the slot, since when) MUST be stored before `begin`, which is its release.
@@ -8,6 +9,8 @@
 //! 3. A taken section stays taken until the thread has acknowledged it: the engine leaves it alone, and a later `begin` would
 //!    otherwise look as if the slot were still there.
 //! 4. The upper bits count the sections, so that the engine cannot take the slot of a later section than the one it looked at.
+//! 5. The word says in which generation the slot was last left or stated, and a thread says so (`renew`) before it states a slot that it
+//!    left. Whoever is in an earlier generation MUST NOT take it: the taker's event would stand before what it follows.
 //!
 //! Modelled in `tests/loom_session.rs`, one case per rule.
 
@@ -37,7 +40,15 @@ const OUTSIDE: u64 = 0;
 const INSIDE: u64 = 1;
 const TAKEN: u64 = 2;
 const STATE: u64 = 3;
-const COUNT_SHIFT: u32 = 2;
+const GENERATION_SHIFT: u32 = 2;
+const GENERATION_MASK: u64 = (1 << 22) - 1;
+const COUNT_SHIFT: u32 = 24;
+
+/// The low bits of `generation` in their place: a word in use is never more than a few generations old, or it is left alone by chance
+/// for one.
+fn in_generation(generation: u64) -> u64 {
+    (generation & GENERATION_MASK) << GENERATION_SHIFT
+}
 
 impl Syscall {
     /// In no section.
@@ -53,12 +64,26 @@ impl Syscall {
     }
 
     /// The thread goes in, with its slot.
-    pub fn begin(&self) {
+    pub fn begin(&self, generation: u64) {
         // The engine writes only inside of a section.
         let count = load_own(&self.0) >> COUNT_SHIFT;
+        let begun = (count + 1) << COUNT_SHIFT | in_generation(generation) | INSIDE;
         // Release: pairs with the Acquire in `look` (rule 1).
-        self.0
-            .store((count + 1) << COUNT_SHIFT | INSIDE, Ordering::Release);
+        self.0.store(begun, Ordering::Release);
+    }
+
+    /// The thread is about to state the slot of the open section in `generation` (rule 5). False if the slot has been taken.
+    #[must_use]
+    pub fn renew(&self, generation: u64) -> bool {
+        // Acquire: pairs with the AcqRel in `take`.
+        let seen = self.0.load(Ordering::Acquire);
+        let renewed = seen >> COUNT_SHIFT << COUNT_SHIFT | in_generation(generation) | INSIDE;
+        seen & STATE == INSIDE
+            && self
+                .0
+                // AcqRel: against `take`; one of the two wins.
+                .compare_exchange(seen, renewed, Ordering::AcqRel, Ordering::Acquire)
+                .is_ok()
     }
 
     /// The thread comes back (rule 2). A taken section stays as it is until `acknowledge`.
@@ -94,11 +119,12 @@ impl Syscall {
         self.0.load(Ordering::Acquire) & STATE == TAKEN
     }
 
-    /// The engine looks: the section that is open with its slot, if there is one.
-    pub fn look(&self) -> Option<SectionSeen> {
+    /// A taker in `generation` looks: the section that is open with its slot, if there is one, and that is not ahead (rule 5).
+    pub fn look(&self, generation: u64) -> Option<SectionSeen> {
         // Acquire: pairs with the Release in `begin` (rule 1).
         let seen = self.0.load(Ordering::Acquire);
-        (seen & STATE == INSIDE).then_some(SectionSeen(seen))
+        let is_ahead = seen & GENERATION_MASK << GENERATION_SHIFT == in_generation(generation + 1);
+        (seen & STATE == INSIDE && !is_ahead).then_some(SectionSeen(seen))
     }
 
     /// Whether the thread is in a section at all.
@@ -107,7 +133,7 @@ impl Syscall {
         self.0.load(Ordering::Acquire) & STATE != OUTSIDE
     }
 
-    /// The engine takes the slot away, unless the thread came back first (rules 2 and 4).
+    /// The taker takes the slot away, unless the thread came back first (rules 2, 4 and 5).
     #[must_use]
     pub fn take(&self, seen: SectionSeen) -> bool {
         let taken = seen.0 & !STATE | TAKEN;

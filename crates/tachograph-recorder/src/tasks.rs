@@ -1,7 +1,8 @@
 //! Everything that is a task in the trace: async tasks, blocking closures, the flows of threads. The advancer walks it.
 //!
 //! Owned by `core`. A task enters at its creation, recorded or not, so that a recording that begins later knows who waits, and leaves at
-//! its end; if the generation before still lacks its status then, the advancer takes it out when it has stated it (`task_word` rule 4).
+//! its end; if the generation before still lacks its status then, or the trace its end, the advancer takes it out when it has said so
+//! (`task_word` rules 4 and 6), or when the run ends.
 //!
 //! Many locks, each held for a push, a swap or the advancer's walk over a share of the tasks (a few milliseconds with a million of
 //! them). Nobody holds one inside a critical section, except the advancer, who has none.
@@ -26,7 +27,7 @@ const SHARDS: usize = 64;
 pub(crate) struct TaskRecord {
     pub(crate) id: u64,
     pub(crate) word: TaskWord,
-    pub(crate) outer: Outer,
+    pub(crate) outer: ExecutorWaker,
     /// Regions that are open while the task does not run; its own poll's, while it does.
     regions: UnsafeCell<Option<Box<LeftOpen>>>,
     name: TaskName,
@@ -53,7 +54,7 @@ pub enum TaskName {
 /// The waker that the task's executor gave it. It goes when the record goes: as long as somebody holds a waker of the task, the executor's
 /// is held, too, as it would be without us.
 #[derive(Debug)]
-pub(crate) struct Outer {
+pub(crate) struct ExecutorWaker {
     first: OnceLock<Waker>,
     /// In force where the task has moved to another executor; null where not. Made by the thread that polls, and freed with the record.
     moved: AtomicPtr<Mutex<Waker>>,
@@ -133,7 +134,7 @@ impl Write for Line {
     }
 }
 
-impl Outer {
+impl ExecutorWaker {
     fn new() -> Self {
         Self {
             first: OnceLock::new(),
@@ -191,7 +192,7 @@ impl Outer {
     }
 }
 
-impl Drop for Outer {
+impl Drop for ExecutorWaker {
     fn drop(&mut self) {
         let moved = *self.moved.get_mut();
         if !moved.is_null() {
@@ -209,7 +210,7 @@ impl TaskRecord {
             let task = Arc::new(Self {
                 id: CORE.new_task_id(),
                 word: TaskWord::new(doing),
-                outer: Outer::new(),
+                outer: ExecutorWaker::new(),
                 regions: UnsafeCell::new(None),
                 name,
                 place: AtomicUsize::new(0),
@@ -281,6 +282,14 @@ impl Tasks {
         }
         self.count.fetch_sub(1, Ordering::Relaxed);
         Some(removed)
+    }
+
+    /// The trace knows of no task any more (`task_word` rule 8): those that have ended are gone.
+    pub(crate) fn forget(&self) {
+        self.walk(|task| {
+            task.word.forget();
+            task.word.doing() != Doing::Dead
+        });
     }
 
     /// Calls `visit` for every task; those for which it is false are forgotten. Tasks that come and go meanwhile may be met or not.

@@ -34,7 +34,7 @@ pub(crate) struct Totals {
 impl Totals {
     pub(crate) fn begin() -> Self {
         for record in CORE.registry.live() {
-            record.shared.coverage.begin(CORE.clock.now());
+            record.shared.coverage.begin_recording();
         }
         Self {
             started_ns: monotonic_nanos(),
@@ -102,6 +102,9 @@ impl Totals {
                 read_clock(record);
             }
             self.add_thread(record);
+        }
+        for (runtime, name) in CORE.runtimes.known() {
+            self.coverage.entry(runtime).or_default().name = name;
         }
         self.elapsed_ns = monotonic_nanos() - self.started_ns;
         self.process_cpu_ns = process_cpu_ns().saturating_sub(self.process_cpu_at_start_ns);

@@ -8,9 +8,9 @@ use std::collections::BTreeMap;
 
 use tachograph_wire::EventKind;
 
-use crate::core::{CORE, bound, this_thread};
+use crate::core::{CORE, aside, bound, this_thread};
 use crate::flow::NO_STACK;
-use crate::record::{Flow, NO_WORKER, ThreadRecord};
+use crate::record::{Flow, NO_PROC, NO_WORKER, ThreadRecord};
 use crate::section::{Need, Section};
 use crate::sync::{Mutex, Ordering, lock};
 
@@ -26,7 +26,7 @@ pub struct Pool {
 }
 
 thread_local! {
-    /// Whose thread this is. For when it registers, which it does at its first event.
+    /// Whose thread this is, and since when it is busy (0: it is parked). For when it registers, which it does at its first event.
     static POOL: Cell<Option<(Pool, u64)>> = const { Cell::new(None) };
 }
 
@@ -54,10 +54,7 @@ pub(crate) fn take_place(
         Ordering::Relaxed,
     );
     let worker = worker?;
-    record
-        .shared
-        .coverage
-        .unpark(pool.runtime, CORE.clock.now());
+    record.shared.coverage.unpark(CORE.clock.now());
     let before = lock(&CORE.places.0).insert((pool.runtime, worker), record)?;
     (!std::ptr::eq(before, record)).then_some(before)
 }
@@ -87,13 +84,33 @@ fn give_place_up(record: &'static ThreadRecord) {
     lock(&CORE.places.0).retain(|_, holder| !std::ptr::eq(*holder, record));
 }
 
-/// The calling thread belongs to a runtime from now on, until its end.
+/// Runtimes that have threads, and how many: also of one that was never seen to park.
+#[derive(Debug)]
+pub(crate) struct Runtimes(Mutex<BTreeMap<u64, (Option<&'static str>, usize)>>);
+
+impl Runtimes {
+    pub(crate) const fn new() -> Self {
+        Self(Mutex::new(BTreeMap::new()))
+    }
+
+    /// Numbers and names.
+    pub(crate) fn known(&self) -> Vec<(u64, Option<&'static str>)> {
+        let all = lock(&self.0);
+        all.iter()
+            .map(|(runtime, (name, _))| (*runtime, *name))
+            .collect()
+    }
+}
+
+/// The calling thread belongs to a runtime from now on, until it says that it has stopped.
 pub fn thread_started(pool: Pool) {
-    let now = match CORE.gate.is_on() {
-        true => CORE.clock.now(),
-        false => 0,
-    };
-    POOL.set(Some((pool, now)));
+    POOL.set(Some((pool, CORE.clock.now())));
+    aside(|| {
+        lock(&CORE.runtimes.0)
+            .entry(pool.runtime)
+            .or_insert((pool.name, 0))
+            .1 += 1;
+    });
     if let Some(record) = bound()
         && record.flag.is_clear()
     {
@@ -101,12 +118,22 @@ pub fn thread_started(pool: Pool) {
     }
 }
 
+/// The calling thread belongs to its runtime no more.
+pub fn thread_stopped(pool: Pool) {
+    let mut all = lock(&CORE.runtimes.0);
+    if let Some((_, threads)) = all.get_mut(&pool.runtime) {
+        *threads -= 1;
+        if *threads == 0 {
+            all.remove(&pool.runtime);
+        }
+    }
+}
+
 /// Tells a record what its thread is for. On that thread, outside of a critical section.
 pub(crate) fn join_pool(record: &'static ThreadRecord) {
     if let Some((pool, since)) = POOL.get() {
-        // It may be older than the recording.
-        let since = since.max(CORE.recording_began());
-        record.shared.coverage.join(pool.runtime, since);
+        record.shared.coverage.join(pool.runtime);
+        record.shared.coverage.begin(since);
         // SAFETY: own thread, outside of a critical section; the reference ends here.
         let owner = unsafe { record.owner() };
         owner.pool = Some(pool);
@@ -117,12 +144,53 @@ pub(crate) fn join_pool(record: &'static ThreadRecord) {
     }
 }
 
+/// The calling thread, which belongs to no runtime, is seen to drive one.
+#[cold]
+fn drive(record: &'static ThreadRecord, pool: Pool) {
+    if !record.flag.is_clear() {
+        return;
+    }
+    // SAFETY: own thread, outside of a critical section; the reference ends here.
+    let owner = unsafe { record.owner() };
+    if owner.pool.is_some() {
+        return;
+    }
+    owner.drives = true;
+    record.shared.coverage.join(pool.runtime);
+    *lock(&record.shared.pool) = Some(pool);
+    // Relaxed: for information.
+    let proc = owner.proc.map_or(NO_PROC, |proc| proc.id);
+    record.shared.runtime_proc.store(proc, Ordering::Relaxed);
+}
+
+/// The record of a thread that parks or unparks, if it has or needs one. What it does is known while nothing is recorded, too, so that a
+/// recording that begins knows whether it is busy; but it is not registered for that.
+fn heard(pool: Pool) -> Option<&'static ThreadRecord> {
+    let record = match CORE.gate.is_on() {
+        true => this_thread(),
+        false => bound(),
+    }?;
+    if record.shared.coverage.runtime() != pool.runtime {
+        drive(record, pool);
+    }
+    Some(record)
+}
+
+/// For when the thread registers: it is busy since then, or parked (0).
+fn remember(busy_since: u64) {
+    if let Some((pool, _)) = POOL.get() {
+        POOL.set(Some((pool, busy_since)));
+    }
+}
+
 /// The calling thread, which drives a runtime, has nothing to do: it puts its processor slot down.
-pub fn thread_parks() {
-    if CORE.gate.is_on()
-        && let Some(record) = this_thread()
-    {
-        record.shared.coverage.park(CORE.clock.now());
+pub fn thread_parks(pool: Pool) {
+    let Some(record) = heard(pool) else {
+        return remember(0);
+    };
+    let coverage = &record.shared.coverage;
+    coverage.park(CORE.clock.now(), CORE.recording_began());
+    if CORE.gate.is_on() {
         park(record);
     }
 }
@@ -150,13 +218,13 @@ fn park(record: &'static ThreadRecord) -> Option<()> {
 
 /// The calling thread has something to do again: it takes its processor slot up.
 pub fn thread_unparks(pool: Pool) {
-    if CORE.gate.is_on()
-        && let Some(record) = this_thread()
-    {
-        record
-            .shared
-            .coverage
-            .unpark(pool.runtime, CORE.clock.now());
+    let now = CORE.clock.now();
+    if bound().is_none() {
+        remember(now);
+    }
+    let Some(record) = heard(pool) else { return };
+    record.shared.coverage.unpark(now);
+    if CORE.gate.is_on() {
         unpark(record);
     }
 }
@@ -180,18 +248,28 @@ pub(crate) fn leave_slot(record: &'static ThreadRecord) {
     }
 }
 
-/// The calling thread has come back from a runtime, which it drove with `block_on`: its own flow goes on.
+/// The calling thread is about to drive a current-thread runtime, with `block_on`.
+pub fn thread_drives() {
+    if let Some(record) = bound() {
+        record.shared.coverage.unpark(CORE.clock.now());
+    }
+}
+
+/// The calling thread has come back from a runtime, to which it went with `block_on`: its own flow goes on.
 pub fn thread_returns() {
-    if CORE.gate.is_on()
-        && let Some(record) = bound()
-        && record.flag.is_clear()
-    {
-        // SAFETY: own thread, outside of a critical section; the reference ends here.
-        let owner = unsafe { record.owner() };
-        // A worker's own flow has nothing to say.
-        if owner.flow == Flow::Runtime && owner.pool.is_none() {
-            drop(Section::begin(record));
-        }
+    let Some(record) = bound().filter(|record| record.flag.is_clear()) else {
+        return;
+    };
+    // SAFETY: own thread, outside of a critical section; the reference ends here.
+    let owner = unsafe { record.owner() };
+    // A worker's own flow has nothing to say.
+    if owner.pool.is_some() {
+        return;
+    }
+    let coverage = &record.shared.coverage;
+    coverage.leave(CORE.clock.now(), CORE.recording_began());
+    if CORE.gate.is_on() && owner.flow == Flow::Runtime {
+        drop(Section::begin(record));
     }
 }
 
@@ -200,7 +278,8 @@ pub fn thread_rests() {
     if CORE.gate.is_on()
         && let Some(record) = bound()
     {
-        record.shared.coverage.leave(CORE.clock.now());
+        let coverage = &record.shared.coverage;
+        coverage.leave(CORE.clock.now(), CORE.recording_began());
         if let Some((proc, run)) = rest(record) {
             CORE.procs.give(proc, run);
         }

@@ -213,7 +213,7 @@ impl Blocked {
     fn begin(&self, since: u64) {
         self.use_slot();
         self.since.store(since, Ordering::Relaxed);
-        self.word.begin();
+        self.word.begin(1);
     }
 }
 
@@ -224,7 +224,7 @@ fn a_taker_sees_what_was_stored_before_the_section_began() {
         let section = Blocked::new();
         let thread = section.clone();
         let thread = thread::spawn(move || thread.begin(7));
-        if let Some(seen) = section.word.look() {
+        if let Some(seen) = section.word.look(1) {
             assert_eq!(section.since.load(Ordering::Relaxed), 7);
             assert!(section.word.take(seen));
             section.use_slot();
@@ -247,7 +247,7 @@ fn either_the_thread_or_the_engine_has_the_slot() {
             }
             end
         });
-        let seen = section.word.look();
+        let seen = section.word.look(1);
         let taken = seen.is_some_and(|seen| section.word.take(seen));
         if taken {
             section.use_slot();
@@ -278,11 +278,11 @@ fn a_taken_section_stays_taken_until_it_is_acknowledged() {
             finished.store(true, Ordering::Release);
             first
         });
-        let seen = section.word.look();
+        let seen = section.word.look(1);
         let taken = seen.is_some_and(|seen| section.word.take(seen));
         if taken {
             let inside = section.word.is_taken();
-            assert!(inside || section.word.look().is_none());
+            assert!(inside || section.word.look(1).is_none());
             assert!(inside || !section.word.is_inside());
         }
         let first = thread.join().unwrap();
@@ -306,7 +306,7 @@ fn the_engine_does_not_take_the_slot_of_a_later_section() {
             }
             end
         });
-        if let Some(seen) = section.word.look() {
+        if let Some(seen) = section.word.look(1) {
             let since = section.since.load(Ordering::Relaxed);
             if section.word.take(seen) {
                 assert_eq!(section.since.load(Ordering::Relaxed), since);

@@ -150,10 +150,10 @@ fn numbers_of_a_slot_begin_at_one_also_for_who_lost_the_claim() {
         assert!(marks.claim(1));
         assert_eq!(marks.next_sequence(1), 1);
         let syscall = Arc::new(Syscall::new());
-        syscall.begin();
+        syscall.begin(1);
         let (slot, section) = (marks.clone(), syscall.clone());
         let thread = thread::spawn(move || {
-            let claimed = !section.is_taken() && slot.claim(3);
+            let claimed = section.renew(3) && slot.claim(3);
             let number = match section.end() {
                 Return::Kept => Some(slot.next_sequence(3)),
                 _ => None,
@@ -161,7 +161,7 @@ fn numbers_of_a_slot_begin_at_one_also_for_who_lost_the_claim() {
             (claimed, number)
         });
         let mut engine = (false, None);
-        if let Some(seen) = syscall.look()
+        if let Some(seen) = syscall.look(3)
             && syscall.take(seen)
         {
             engine = (marks.claim(3), Some(marks.next_sequence(3)));
@@ -191,11 +191,12 @@ fn marks_of_the_other_open_generation_are_left_alone() {
     });
 }
 
-/// Rule 4: a worker's successor takes its slot only in the generation in which the blocking section began, or a later one.
+/// `syscall` rule 5: a worker's successor takes its slot only in the generation in which the blocking section began or was last stated, or
+/// a later one.
 ///
-/// Without `is_ahead`, the successor's steal can stand in generation 1 and the section's begin in 2.
+/// Without the generation in the word, the successor's steal can stand in generation 1, and the section's begin or its statement in 2.
 #[test]
-fn a_slot_is_not_taken_before_the_section_that_leaves_it() {
+fn a_slot_is_not_taken_before_what_was_said_of_it() {
     struct Place {
         gate: Gate,
         flags: [WriteFlag; 2],
@@ -212,15 +213,21 @@ fn a_slot_is_not_taken_before_the_section_that_leaves_it() {
         place.gate.publish(1);
         let shared = place.clone();
         let worker = thread::spawn(move || {
-            let Entry::In(generation) = shared.gate.enter(&shared.flags[0]) else {
-                panic!("recording is on");
+            let enter = || match shared.gate.enter(&shared.flags[0]) {
+                Entry::In(generation) => generation,
+                _ => panic!("recording is on"),
             };
             // As `Section::begin_blocking`.
-            let _ = shared.marks.claim(generation);
-            let _ = shared.marks.next_sequence(generation);
-            shared.syscall.begin();
+            let begun = enter();
+            let _ = shared.marks.claim(begun);
+            let _ = shared.marks.next_sequence(begun);
+            shared.syscall.begin(begun);
             shared.gate.leave(&shared.flags[0]);
-            generation
+            // A wake from inside, as `Section::state`.
+            let generation = enter();
+            let stated = shared.syscall.renew(generation) && shared.marks.claim(generation);
+            shared.gate.leave(&shared.flags[0]);
+            if stated { generation } else { begun }
         });
         let shared = place.clone();
         let successor = thread::spawn(move || {
@@ -228,17 +235,13 @@ fn a_slot_is_not_taken_before_the_section_that_leaves_it() {
                 panic!("recording is on");
             };
             // As `Section::steal`.
-            let taken = shared.syscall.look().is_some_and(|seen| {
-                !shared.marks.is_ahead(generation) && shared.syscall.take(seen)
-            });
+            let seen = shared.syscall.look(generation);
+            let taken = seen.is_some_and(|seen| shared.syscall.take(seen));
             shared.gate.leave(&shared.flags[1]);
             taken.then_some(generation)
         });
         place.gate.publish(2);
-        let (began, taken) = (worker.join().unwrap(), successor.join().unwrap());
-        assert!(
-            taken.is_none_or(|taken| taken >= began),
-            "{began} {taken:?}"
-        );
+        let (said, taken) = (worker.join().unwrap(), successor.join().unwrap());
+        assert!(taken.is_none_or(|taken| taken >= said), "{said} {taken:?}");
     });
 }

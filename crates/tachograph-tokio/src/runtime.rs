@@ -100,7 +100,7 @@ impl Instrument {
         }
         builder.on_thread_park(move || {
             call(&park);
-            thread_parks();
+            thread_parks(pool);
         });
         builder.on_thread_unpark(move || {
             thread_unparks(pool);
