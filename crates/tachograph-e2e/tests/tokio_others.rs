@@ -1,13 +1,16 @@
 //! Tasks that others spawn, where Tokio's unstable hooks are there (`RUSTFLAGS="--cfg tokio_unstable"`).
 #![cfg(tokio_unstable)]
 
+use std::cell::RefCell;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use tachograph::Recorder;
 use tachograph_e2e::record::{record, turn};
 use tachograph_e2e::tasks::{Life, What, lives};
 use tachograph_tokio::{FutureExt, block_on};
-use tokio::runtime::Builder;
+use tokio::runtime::{Builder, Runtime};
 
 const PERIODS: [Duration; 3] = [
     Duration::from_secs(1),
@@ -65,4 +68,85 @@ fn tasks_of_others_are_there_with_their_polls_and_ends() {
             "{others:?}"
         );
     }
+}
+
+struct SpawnsInDrop;
+
+impl Drop for SpawnsInDrop {
+    fn drop(&mut self) {
+        drop(tokio::spawn(async {
+            unreachable!("the runtime shuts down")
+        }));
+    }
+}
+
+async fn spawn_late() {
+    let _spawns = SpawnsInDrop;
+    std::future::pending().await
+}
+
+/// Tokio ends such a task before it says that it was spawned.
+#[test]
+fn what_is_spawned_while_its_runtime_shuts_down_stays_nowhere() {
+    let _turn = turn();
+    for mut builder in [Builder::new_current_thread(), Builder::new_multi_thread()] {
+        let (_, recorded) = record("spawned at shutdown", Recorder::new(), || {
+            let built = tachograph_tokio::instrument(builder.worker_threads(1));
+            let runtime = built.build().expect("a runtime");
+            runtime.block_on(async {
+                let late = [(); 3].map(|()| tokio::spawn(spawn_late()));
+                tokio::spawn(async {}).await.expect("no panic");
+                drop(late);
+            });
+        });
+        let _ = recorded.verify();
+        let lives = lives(&recorded.bytes);
+        let others = of_others(&lives);
+        assert_eq!(others.len(), 4, "{others:?}");
+        assert!(
+            others.iter().all(|life| life.count(What::End) == 1),
+            "{others:?}"
+        );
+    }
+}
+
+thread_local! {
+    static RUNTIME: RefCell<Option<Runtime>> = const { RefCell::new(None) };
+}
+
+fn run_in_thread_local() {
+    RUNTIME.with_borrow_mut(|place| {
+        let mut builder = Builder::new_current_thread();
+        let built = tachograph_tokio::instrument(&mut builder).build();
+        let runtime = place.insert(built.expect("a runtime"));
+        runtime.block_on(async {
+            drop(tokio::spawn(std::future::pending::<()>()));
+            tokio::spawn(async {}).await.expect("no panic");
+        });
+    });
+}
+
+#[test]
+fn a_runtime_ends_with_its_thread() {
+    let _turn = turn();
+    let panics = Arc::new(AtomicUsize::new(0));
+    let count = Arc::clone(&panics);
+    // Tokio catches what panics in a hook.
+    std::panic::set_hook(Box::new(move |_| {
+        count.fetch_add(1, Ordering::Relaxed);
+    }));
+    let (ended, recorded) = record("in a thread-local", Recorder::new(), || {
+        std::thread::spawn(run_in_thread_local).join()
+    });
+    drop(std::panic::take_hook());
+    assert!(ended.is_ok());
+    assert_eq!(panics.load(Ordering::Relaxed), 0);
+    let _ = recorded.verify();
+    let lives = lives(&recorded.bytes);
+    let others = of_others(&lives);
+    assert_eq!(others.len(), 2, "{others:?}");
+    assert!(
+        others.iter().all(|life| life.count(What::End) == 1),
+        "{others:?}"
+    );
 }

@@ -31,8 +31,10 @@ static COUNT: AtomicUsize = AtomicUsize::new(0);
 thread_local! {
     /// The task that is being spawned is ours.
     static OURS: Cell<bool> = const { Cell::new(false) };
-    /// What is being polled on this thread.
+    /// What is being polled on this thread. Gone before a runtime that ends with the thread.
     static POLLED: RefCell<Vec<(Id, Entered)>> = const { RefCell::new(Vec::new()) };
+    /// The last task that ended on this thread and was not known.
+    static STRANGER: Cell<Option<Id>> = const { Cell::new(None) };
 }
 
 /// Spawns a task of ours.
@@ -67,6 +69,11 @@ fn spawned(meta: &TaskMeta<'_>) {
     if OURS.get() {
         return;
     }
+    // A runtime that shuts down ends what it is given, on the spot, before it says that it was given that. Nothing else ends in between.
+    // N.B. What another thread ends so, in the instant before this is called, stays here for good: Tokio does not say that it has ended.
+    if STRANGER.take() == Some(meta.id()) {
+        return;
+    }
     let at = meta.spawned_at();
     let name = format!("task {}:{}", at.file(), at.line());
     let task = TracedTask::spawn(TaskName::Owned(name.into()));
@@ -77,7 +84,7 @@ fn spawned(meta: &TaskMeta<'_>) {
 
 #[expect(unsafe_code, reason = "a poll between two hooks")]
 fn before_poll(meta: &TaskMeta<'_>) {
-    if COUNT.load(Ordering::Relaxed) == 0 {
+    if COUNT.load(Ordering::Relaxed) == 0 || POLLED.try_with(|_| ()).is_err() {
         return;
     }
     let task = shard(meta.id()).get_mut(&meta.id()).and_then(Option::take);
@@ -91,10 +98,12 @@ fn before_poll(meta: &TaskMeta<'_>) {
 
 /// The entry of the task that is polled innermost, if it is this one.
 fn take_polled(id: Id) -> Option<Entered> {
-    POLLED.with_borrow_mut(|polled| {
+    let taken = POLLED.try_with(|polled| {
+        let mut polled = polled.borrow_mut();
         let (_, entered) = polled.pop_if(|(polled, _)| *polled == id)?;
         Some(entered)
-    })
+    });
+    taken.ok().flatten()
 }
 
 /// Behind `terminated`, for a task that has ended.
@@ -109,6 +118,7 @@ fn after_poll(meta: &TaskMeta<'_>) {
 
 fn terminated(meta: &TaskMeta<'_>) {
     let Some(task) = shard(meta.id()).remove(&meta.id()) else {
+        STRANGER.set(Some(meta.id()));
         return;
     };
     COUNT.fetch_sub(1, Ordering::Relaxed);
