@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use tachograph::Recorder;
 use tachograph_e2e::load::{burn, thread_cpu};
 use tachograph_e2e::record::{Recorded, record, turn};
-use tachograph_tokio::{Instrument, block_on};
+use tachograph_tokio::{HandleExt, Instrument, block_on};
 use tachograph_wire::metadata::Metadata;
 use tokio::runtime::{Builder, Runtime};
 
@@ -122,4 +122,28 @@ fn the_root_of_a_runtime_is_a_task() {
     let lives = tachograph_e2e::tasks::lives(&recorded.bytes);
     let root = lives.values().find(|life| life.name.contains("bursts"));
     assert!(root.is_some(), "{lives:?}");
+}
+
+/// Each with a worker 0 of its own.
+#[test]
+fn one_builder_builds_runtimes_that_are_told_apart() {
+    let _turn = turn();
+    let (_, recorded) = record("one builder", Recorder::new(), || {
+        let mut builder = Builder::new_multi_thread();
+        tachograph_tokio::instrument(builder.worker_threads(1).enable_time());
+        let runtimes = [(); 2].map(|()| builder.build().expect("a runtime"));
+        for _ in 0..2 {
+            for runtime in &runtimes {
+                let nap = || tokio::time::sleep(Duration::from_millis(1));
+                let task = runtime.spawn_traced(async move { nap().await });
+                runtime.block_on(task).expect("no panic");
+            }
+        }
+    });
+    let _ = recorded.verify();
+    let [first, second] = &recorded.summary.runtimes[..] else {
+        panic!("{:?}", recorded.summary.runtimes);
+    };
+    // Two tasks of two polls each.
+    assert_eq!((first.polls, second.polls), (4, 4));
 }

@@ -7,6 +7,10 @@
 //! handles, outputs and panics are Tokio's own. **Not for** tasks that others spawn with `tokio::spawn`: they are seen as time of their
 //! worker in no task, which the recording's summary counts.
 //!
+//! With `RUSTFLAGS="--cfg tokio_unstable"` such tasks are recorded, too, without their wakes and awaits, through the runtime's task hooks:
+//! [`Instrument::apply`] takes all four of them. Tokio has no hooks for tasks of a `LocalSet`: those that `tokio::task::spawn_local`
+//! spawns there stay unseen.
+//!
 //! ```
 //! # fn main() -> Result<(), Box<dyn std::error::Error>> {
 //! use tachograph_recorder::Recorder;
