@@ -109,6 +109,58 @@ fn never_called() {
     unreachable!("the runtime is gone");
 }
 
+/// Its end is that of the sender, which sends nothing.
+async fn wait_for_drop(end: oneshot::Receiver<()>) {
+    assert!(end.await.is_err());
+}
+
+fn holder(held: oneshot::Sender<()>) -> impl FnOnce() + Send {
+    move || {
+        drop(held);
+        never_called();
+    }
+}
+
+#[test]
+fn what_an_uncalled_closure_holds_it_drops_itself() {
+    let _turn = turn();
+    play(
+        "spawn_blocking, uncalled",
+        &[Kind::Workers(1)],
+        |stage| {
+            let mut builder = Builder::new_current_thread();
+            let runtime = tachograph_tokio::instrument(builder.max_blocking_threads(1)).build();
+            let runtime = runtime.expect("a runtime");
+            let [aborted, late] = ["aborted", "late"].map(|name| {
+                let (held, end) = oneshot::channel();
+                let waiting = stage.spawn(name, wait_for_drop(end));
+                waiting.paused(1);
+                (held, waiting)
+            });
+            // Behind one that runs.
+            let ((here, is_on), (go, go_on)) = (mpsc::channel(), mpsc::channel());
+            drop(runtime.spawn_blocking_traced(move || stop_here(&here, &go_on)));
+            is_on.recv().expect("it runs");
+            runtime.spawn_blocking_traced(holder(aborted.0)).abort();
+            go.send(()).expect("it waits");
+            assert!(aborted.1.ended().is_some());
+            let handle = runtime.handle().clone();
+            drop(runtime);
+            drop(handle.spawn_blocking_traced(holder(late.0)));
+            assert!(late.1.ended().is_some());
+        },
+        |seen, ()| {
+            let (waits, wakes) = ("block in wait_for_drop: oneshot recv", "wake by holder");
+            for name in ["aborted", "late"] {
+                let steps = ["create by driver", "start", waits, wakes, "start", "end"];
+                seen.expect(name, &steps);
+            }
+            let steps = ["create by driver", "start", "label aborted", "end"];
+            seen.expect_all("holder", 2, &steps);
+        },
+    );
+}
+
 async fn block_and_wait(
     here: mpsc::Sender<u64>,
     go_on: mpsc::Receiver<()>,

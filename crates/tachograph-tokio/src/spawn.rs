@@ -59,10 +59,41 @@ where
     F: FnOnce() -> T + Send + 'static,
     T: Send + 'static,
 {
-    let task = TracedTask::spawn(name);
+    let closure = Closure {
+        task: Some(TracedTask::spawn(name)),
+        f: Some(f),
+    };
     move || {
         let _rest = Rest;
+        closure.call()
+    }
+}
+
+/// Dropped before it is called, it drops what the closure holds as part of the task.
+struct Closure<F> {
+    /// Both of them until it is called.
+    task: Option<TracedTask>,
+    f: Option<F>,
+}
+
+impl<F> Closure<F> {
+    #[inline(always)]
+    fn call<T>(mut self) -> T
+    where
+        F: FnOnce() -> T,
+    {
+        let (Some(task), Some(f)) = (self.task.take(), self.f.take()) else {
+            unreachable!("a closure is called once");
+        };
         task.run(f)
+    }
+}
+
+impl<F> Drop for Closure<F> {
+    fn drop(&mut self) {
+        if let (Some(task), Some(f)) = (&mut self.task, self.f.take()) {
+            task.drop_with(|| drop(f));
+        }
     }
 }
 
