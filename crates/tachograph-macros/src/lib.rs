@@ -11,7 +11,7 @@ use proc_macro::{Delimiter, Group, Ident, Literal, Punct, Spacing, Span, TokenSt
 /// | argument | meaning | if it is missing |
 /// |---|---|---|
 /// | `flavor = "current_thread"` | the runtime, as `#[tokio::main]` has it | `"multi_thread"` |
-/// | `worker_threads = 4` | workers | one for each processor |
+/// | `worker_threads = 4` | workers, of `"multi_thread"` only | one for each processor |
 /// | `record = "app.trace"` | records the whole run into this file and prints what was recorded to stderr | nothing is recorded |
 /// | `sample_hz = 99` | CPU samples per second, with `record`; 0 for none | 99 |
 /// | `crate = "tachograph"` | what the facade is called here | `"tachograph"` |
@@ -53,17 +53,26 @@ impl Wrong {
 }
 
 /// What the attribute says, as the expression that builds it.
+#[derive(Debug)]
 struct Options {
     facade: String,
     calls: String,
+    current_thread: bool,
+    has_workers: bool,
 }
 
 impl Options {
-    fn read(args: TokenStream) -> Result<Self, Wrong> {
-        let mut options = Self {
+    fn new() -> Self {
+        Self {
             facade: "tachograph".to_owned(),
             calls: String::new(),
-        };
+            current_thread: false,
+            has_workers: false,
+        }
+    }
+
+    fn read(args: TokenStream) -> Result<Self, Wrong> {
+        let mut options = Self::new();
         let mut tokens = args.into_iter();
         while let Some(key) = tokens.next() {
             let span = key.span();
@@ -72,7 +81,8 @@ impl Options {
                 (Some(TokenTree::Punct(equals)), Some(TokenTree::Literal(value)))
                     if equals.as_char() == '=' =>
                 {
-                    options.set(&key.to_string(), &value.to_string(), span)?;
+                    let set = options.set(&key.to_string(), &value.to_string());
+                    set.map_err(|text| Wrong::new(text, span))?;
                 }
                 _ => return Err(Wrong::new(format!("wanted `{key} = value`"), span)),
             }
@@ -82,33 +92,53 @@ impl Options {
                 Some(other) => return Err(Wrong::new("wanted a comma", other.span())),
             }
         }
+        let checked = options.check();
+        checked.map_err(|text| Wrong::new(text, Span::call_site()))?;
         Ok(options)
     }
 
-    fn set(&mut self, key: &str, value: &str, span: Span) -> Result<(), Wrong> {
-        let is_text = value.starts_with('"') && value.ends_with('"') && value.len() >= 2;
+    fn set(&mut self, key: &str, value: &str) -> Result<(), String> {
         match (key, value) {
             ("flavor", "\"multi_thread\"") => {}
-            ("flavor", "\"current_thread\"") => self.calls.push_str(".current_thread()"),
-            ("flavor", _) => {
-                let wanted = "`flavor` is \"multi_thread\" or \"current_thread\"";
-                return Err(Wrong::new(wanted, span));
+            ("flavor", "\"current_thread\"") => {
+                self.current_thread = true;
+                self.calls.push_str(".current_thread()");
             }
-            ("worker_threads" | "sample_hz", number) if !is_text => {
+            ("flavor", _) => {
+                return Err("`flavor` is \"multi_thread\" or \"current_thread\"".to_owned());
+            }
+            ("worker_threads" | "sample_hz", number) if !is_text(number) => {
+                self.has_workers |= key == "worker_threads";
                 self.calls.push_str(&format!(".{key}({number})"));
             }
-            ("record", path) if is_text => self.calls.push_str(&format!(".record({path})")),
-            ("crate", name) if is_text => self.facade = name.trim_matches('"').to_owned(),
+            ("record", path) if is_text(path) => self.calls.push_str(&format!(".record({path})")),
+            ("crate", name) if name.starts_with('"') => {
+                self.facade = name.trim_matches('"').to_owned();
+            }
             ("worker_threads" | "sample_hz" | "record" | "crate", _) => {
-                return Err(Wrong::new(format!("`{key}` can't be {value}"), span));
+                return Err(format!("`{key}` can't be {value}"));
             }
             _ => {
                 let known = "flavor, worker_threads, record, sample_hz, crate";
-                return Err(Wrong::new(format!("no `{key}`; there are: {known}"), span));
+                return Err(format!("no `{key}`; there are: {known}"));
             }
         }
         Ok(())
     }
+
+    /// What is wrong with all of it, as for `#[tokio::main]`.
+    fn check(&self) -> Result<(), String> {
+        match self.current_thread && self.has_workers {
+            true => Err("`worker_threads` wants the flavor \"multi_thread\"".to_owned()),
+            false => Ok(()),
+        }
+    }
+}
+
+/// Whether a literal is a string, raw or not.
+fn is_text(literal: &str) -> bool {
+    let raw = literal.strip_prefix('r').unwrap_or(literal);
+    raw.trim_start_matches('#').starts_with('"')
 }
 
 fn expand(options: Options, item: TokenStream) -> Result<TokenStream, Wrong> {
@@ -141,4 +171,40 @@ fn expand(options: Options, item: TokenStream) -> Result<TokenStream, Wrong> {
     call.extend([TokenTree::from(Group::new(Delimiter::Parenthesis, future))]);
     tokens.push(Group::new(Delimiter::Brace, call).into());
     Ok(tokens.into_iter().collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn options(arguments: &[(&str, &str)]) -> Result<Options, String> {
+        let mut options = Options::new();
+        for (key, value) in arguments {
+            options.set(key, value)?;
+        }
+        options.check()?;
+        Ok(options)
+    }
+
+    #[test]
+    fn workers_are_of_a_runtime_that_has_them() {
+        let (one, many) = ("\"current_thread\"", "\"multi_thread\"");
+        let workers = ("worker_threads", "4");
+        assert!(options(&[workers]).is_ok());
+        assert!(options(&[("flavor", many), workers]).is_ok());
+        assert!(options(&[("flavor", one)]).is_ok());
+        assert!(options(&[("flavor", one), workers]).is_err());
+        assert!(options(&[workers, ("flavor", one)]).is_err());
+    }
+
+    #[test]
+    fn a_path_is_any_string() {
+        for path in ["\"a.trace\"", "r\"a.trace\"", "r##\"a.trace\"##"] {
+            let calls = options(&[("record", path)]).map(|options| options.calls);
+            assert_eq!(calls, Ok(format!(".record({path})")));
+        }
+        for path in ["1", "b\"a.trace\"", "br\"a.trace\"", "c\"a.trace\"", "'r'"] {
+            assert!(options(&[("record", path)]).is_err(), "{path}");
+        }
+    }
 }
