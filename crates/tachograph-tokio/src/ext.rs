@@ -102,9 +102,22 @@ pub trait JoinSetExt<T> {
     where
         F: Future<Output = T> + 'static;
 
+    /// As `JoinSet::spawn_local_on`, traced as by [`crate::spawn_local`].
+    #[track_caller]
+    fn spawn_local_traced_on<F>(&mut self, future: F, local_set: &LocalSet) -> AbortHandle
+    where
+        F: Future<Output = T> + 'static;
+
     /// As `JoinSet::spawn_blocking`, traced as by [`crate::spawn_blocking`].
     #[track_caller]
     fn spawn_blocking_traced<F>(&mut self, f: F) -> AbortHandle
+    where
+        F: FnOnce() -> T + Send + 'static,
+        T: Send;
+
+    /// As `JoinSet::spawn_blocking_on`, traced as by [`crate::spawn_blocking`].
+    #[track_caller]
+    fn spawn_blocking_traced_on<F>(&mut self, f: F, handle: &Handle) -> AbortHandle
     where
         F: FnOnce() -> T + Send + 'static,
         T: Send;
@@ -137,12 +150,28 @@ impl<T: 'static> JoinSetExt<T> for JoinSet<T> {
         ours(|| self.spawn_local(task))
     }
 
+    fn spawn_local_traced_on<F>(&mut self, future: F, local_set: &LocalSet) -> AbortHandle
+    where
+        F: Future<Output = T> + 'static,
+    {
+        let task = TaskFuture::new(future, Location::caller());
+        ours(|| self.spawn_local_on(task, local_set))
+    }
+
     fn spawn_blocking_traced<F>(&mut self, f: F) -> AbortHandle
     where
         F: FnOnce() -> T + Send + 'static,
         T: Send,
     {
         self.spawn_blocking(closure(f, site::<F>(Location::caller())))
+    }
+
+    fn spawn_blocking_traced_on<F>(&mut self, f: F, handle: &Handle) -> AbortHandle
+    where
+        F: FnOnce() -> T + Send + 'static,
+        T: Send,
+    {
+        self.spawn_blocking_on(closure(f, site::<F>(Location::caller())), handle)
     }
 }
 

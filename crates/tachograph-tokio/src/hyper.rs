@@ -1,12 +1,12 @@
 //! hyper spawns what it needs through an executor: ours traces it.
 
 use std::future::Future;
-use std::panic::Location;
 
 use crate::spawn::ours;
 use crate::task::TaskFuture;
 
-/// `hyper::rt::Executor` on the current Tokio runtime, traced as by [`crate::spawn`].
+/// `hyper::rt::Executor` on the current Tokio runtime, traced as by [`crate::spawn`]; a task's name is its future's type alone, without the
+/// place in hyper that spawns it.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct HyperExecutor;
 
@@ -16,7 +16,7 @@ where
     F::Output: Send + 'static,
 {
     fn execute(&self, future: F) {
-        let task = TaskFuture::new(future, Location::caller());
+        let task = TaskFuture::named(future);
         drop(ours(|| tokio::spawn(task)));
     }
 }

@@ -40,6 +40,16 @@ impl<F> TaskFuture<F> {
         Self::of(Some(future), name)
     }
 
+    /// Creates the task, by the caller, under the future's own name or else its type: where nobody knows who spawns it.
+    #[cfg(feature = "hyper")]
+    pub(crate) fn named(mut future: F) -> Self {
+        let name = named::take(&mut future).unwrap_or_else(|| {
+            // As in the names of sites.
+            TaskName::Static(type_name::<F>().trim_end_matches("::{{closure}}"))
+        });
+        Self::of(Some(future), name)
+    }
+
     /// Creates the task under a name. Without a future it can't be polled.
     #[inline(always)]
     pub(crate) fn of(future: Option<F>, name: TaskName) -> Self {
