@@ -147,3 +147,89 @@ fn one_builder_builds_runtimes_that_are_told_apart() {
     // Two tasks of two polls each.
     assert_eq!((first.polls, second.polls), (4, 4));
 }
+
+/// A task that nobody traces keeps the only worker busy, before, through and after a recording.
+#[test]
+fn a_worker_that_never_parks_is_not_forgotten() {
+    let _turn = turn();
+    let mut builder = Builder::new_multi_thread();
+    let instrument = Instrument::new().name("saturated");
+    let runtime = instrument
+        .apply(builder.worker_threads(1))
+        .build()
+        .expect("a runtime");
+    let through_a_recording = |name: &str| {
+        let (end, ends) = std::sync::mpsc::channel::<()>();
+        let (tell, told) = std::sync::mpsc::channel();
+        let task = runtime.spawn(async move {
+            tell.send(()).expect("somebody waits");
+            while ends.try_recv() == Err(std::sync::mpsc::TryRecvError::Empty) {}
+        });
+        told.recv().expect("it begins");
+        let (_, recorded) = record(name, Recorder::new(), || std::thread::sleep(BURST * BURSTS));
+        end.send(()).expect("it goes on");
+        while !task.is_finished() {
+            std::thread::sleep(Duration::from_millis(1));
+        }
+        let _ = recorded.verify();
+        let text = recorded.summary.to_string();
+        assert!(text.contains("NO TASK WAS TRACED"), "{text}");
+        let [runtime] = recorded.summary.runtimes[..] else {
+            panic!("{:?}", recorded.summary.runtimes);
+        };
+        assert_eq!(runtime.name, Some("saturated"));
+        (runtime, text)
+    };
+    // Nobody knows yet whether its threads are workers.
+    let (_, text) = through_a_recording("never heard of");
+    assert!(text.contains("nothing was heard of its threads"), "{text}");
+    // A recording in which the worker parks.
+    let (_, recorded) = record("parks", Recorder::new(), || {
+        for _ in 0..3 {
+            drop(runtime.spawn(async {}));
+            std::thread::sleep(Duration::from_millis(5));
+        }
+    });
+    assert!(
+        recorded.summary.runtimes[0].unparks > 0,
+        "{}",
+        recorded.summary
+    );
+    let (runtime, text) = through_a_recording("known");
+    assert!(runtime.busy >= BURST * BURSTS, "{text}");
+}
+
+#[test]
+fn a_thread_is_busy_for_the_runtime_that_it_drives_while_it_drives_it() {
+    let _turn = turn();
+    let mut builder = Builder::new_current_thread();
+    let instrument = Instrument::new().name("driven");
+    let runtime = instrument
+        .apply(builder.enable_time())
+        .build()
+        .expect("a runtime");
+    for round in ["first", "second"] {
+        let (_, recorded) = record(round, Recorder::new(), || {
+            burn(BURST * BURSTS);
+            block_on(&runtime, async {
+                tokio::time::sleep(Duration::from_millis(1)).await;
+                burn(BURST);
+                tokio::time::sleep(Duration::from_millis(1)).await;
+            });
+            burn(BURST * BURSTS);
+        });
+        let trace = recorded.verify();
+        let [runtime] = recorded.summary.runtimes[..] else {
+            panic!("{:?}", recorded.summary.runtimes);
+        };
+        assert!(runtime.in_tasks >= BURST, "{round}: {runtime:?}");
+        assert!(runtime.in_tasks <= runtime.busy, "{round}: {runtime:?}");
+        assert!(runtime.busy < BURST * BURSTS, "{round}: {runtime:?}");
+        let mut metadata = trace.generations.iter().flat_map(|one| &one.metadata);
+        let named = metadata.any(|record| match record {
+            Metadata::Proc(proc) => proc.name.as_deref() == Some("driven") && proc.worker.is_none(),
+            _ => false,
+        });
+        assert!(named, "no proc is the runtime's");
+    }
+}

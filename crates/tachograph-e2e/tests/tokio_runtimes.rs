@@ -5,12 +5,13 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
+use hyper::rt::Executor;
 use tachograph_e2e::load::tid;
 use tachograph_e2e::record::turn;
 use tachograph_e2e::seen::Seen;
 use tachograph_e2e::stage::{Kind, Stage, play};
 use tachograph_e2e::tasks::What;
-use tachograph_tokio::{FutureExt, HandleExt, JoinSetExt, LocalSetExt};
+use tachograph_tokio::{FutureExt, HandleExt, HyperExecutor, JoinSetExt, LocalSetExt};
 use tokio::runtime::{Builder, Runtime};
 use tokio::sync::{Notify, oneshot};
 use tokio::task::{JoinSet, LocalSet, yield_now};
@@ -226,6 +227,8 @@ async fn spawned() {}
 
 fn called() {}
 
+async fn executed() {}
+
 /// All of them but those of other tests here.
 #[test]
 fn every_way_to_spawn_is_a_task() {
@@ -240,6 +243,10 @@ fn every_way_to_spawn_is_a_task() {
             set.spawn_traced(spawned());
             set.spawn_traced_on(spawned(), stage.handle());
             set.spawn_blocking_traced(called);
+            set.spawn_blocking_traced_on(called, stage.handle());
+            // Run before what is spawned, and awaited, behind them.
+            HyperExecutor.execute(executed());
+            HyperExecutor.execute(spawned().traced("executed under a name"));
             let spawned_ones = [
                 runtime.spawn_traced(spawned()),
                 stage.handle().spawn_traced(spawned()),
@@ -262,15 +269,50 @@ fn every_way_to_spawn_is_a_task() {
             });
             stage.handle().block_on_traced(spawned());
             let local = LocalSet::new();
+            let mut set = JoinSet::new();
+            set.spawn_local_traced_on(spawned(), &local);
             local.block_on(&runtime, async {
-                let mut set = JoinSet::new();
                 set.spawn_local_traced(spawned());
-                set.join_next().await
+                while let Some(joined) = set.join_next().await {
+                    joined.expect("no panic");
+                }
             });
         },
         |seen, ()| {
-            seen.expect_all("spawned", 9, &["create by driver", "start", "end"]);
-            seen.expect_all("called", 4, &["create by driver", "start", "end"]);
+            let steps = ["create by driver", "start", "end"];
+            seen.expect_all("spawned", 10, &steps);
+            seen.expect_all("called", 5, &steps);
+            // The type alone.
+            seen.expect("tokio_runtimes::executed", &steps);
+            seen.expect("executed under a name", &steps);
         },
     );
+}
+
+#[tachograph::main(flavor = "multi_thread", worker_threads = 1)]
+async fn program() -> u32 {
+    spawned().await;
+    42
+}
+
+#[test]
+fn a_main_function_is_a_task() {
+    let _turn = turn();
+    play(
+        "main",
+        &[Kind::Workers(1)],
+        |_| assert_eq!(program(), 42),
+        |seen, ()| seen.expect("program", &["create by driver", "start", "end"]),
+    );
+}
+
+#[tachograph::main(flavor = "current_thread", record = r#"/dev/null"#, sample_hz = 0)]
+async fn recorded_program() -> u32 {
+    tachograph::spawn(async { 40 }).await.expect("no panic") + 2
+}
+
+#[test]
+fn a_main_function_records_itself() {
+    let _turn = turn();
+    assert_eq!(recorded_program(), 42);
 }

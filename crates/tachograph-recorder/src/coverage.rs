@@ -198,9 +198,13 @@ pub(crate) fn take(
     for record in live {
         let coverage = &record.shared.coverage;
         let runtime = coverage.runtime();
-        if runtime != 0 {
+        if runtime == 0 {
+            continue;
+        }
+        let counts = coverage.take(now, recording_began);
+        // A thread that is gone, or that drives something else now, has nothing to say of it.
+        if counts != [0; COUNTS] {
             let name = record.shared.pool().and_then(|pool| pool.name);
-            let counts = coverage.take(now, recording_began);
             all.entry(runtime)
                 .or_default()
                 .add(&Covered { name, counts });

@@ -239,7 +239,7 @@ extern "C" fn on_thread_exit(record: *mut libc::c_void) {
     sample::arm::disarm_self(record);
     retire_from_trace(record);
     forget_own_task(record);
-    worker::leave_slot(record);
+    worker::leave(record);
     core::unbind();
     CORE.registry.forget_tid(record);
     // Release: pairs with the Acquire in `advance::exited_threads`; everything above is done.

@@ -239,9 +239,11 @@ fn unpark(record: &'static ThreadRecord) -> Option<()> {
     Some(())
 }
 
-/// The calling thread ends: a processor slot that it has put down is for others.
-pub(crate) fn leave_slot(record: &'static ThreadRecord) {
+/// The calling thread ends: it is busy for nobody, and a processor slot that it has put down is for others.
+pub(crate) fn leave(record: &'static ThreadRecord) {
     give_place_up(record);
+    let coverage = &record.shared.coverage;
+    coverage.leave(CORE.clock.now(), CORE.recording_began());
     // SAFETY: own thread, outside of a critical section; the reference ends here.
     if let Some((proc, run)) = unsafe { record.owner() }.parked.take() {
         CORE.procs.give(proc, run);

@@ -50,7 +50,7 @@ impl HandleExt for Handle {
 
     fn block_on_traced<F: Future>(&self, future: F) -> F::Output {
         let location = Location::caller();
-        let _back = Back;
+        let _back = Back::new();
         self.block_on(TaskFuture::new(future, location))
     }
 }
@@ -75,7 +75,7 @@ impl HandleExt for Runtime {
     fn block_on_traced<F: Future>(&self, future: F) -> F::Output {
         // N.B. Not the handle's, which would not drive a current-thread runtime.
         let location = Location::caller();
-        let _back = Back;
+        let _back = Back::from(self);
         self.block_on(TaskFuture::new(future, location))
     }
 }

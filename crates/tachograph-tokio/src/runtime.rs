@@ -5,7 +5,9 @@ use std::collections::HashMap;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use tachograph_recorder::runtime::{Pool, thread_parks, thread_started, thread_unparks};
+use tachograph_recorder::runtime::{
+    Pool, thread_parks, thread_started, thread_stopped, thread_unparks,
+};
 use tokio::runtime::{Builder, Handle, Id};
 
 type Hook = Box<dyn Fn() + Send + Sync>;
@@ -84,7 +86,7 @@ impl Instrument {
     /// set behind this, replace ours, all four of which it takes to see such tasks.
     pub fn apply(self, builder: &mut Builder) -> &mut Builder {
         let started = Arc::new(Family::new(self.name));
-        let unparked = Arc::clone(&started);
+        let [stopped, parked, unparked] = [(); 3].map(|()| Arc::clone(&started));
         let Self {
             start,
             stop,
@@ -98,12 +100,13 @@ impl Instrument {
             thread_started(started.start());
             call(&start);
         });
-        if let Some(stop) = stop {
-            builder.on_thread_stop(stop);
-        }
+        builder.on_thread_stop(move || {
+            call(&stop);
+            thread_stopped(stopped.pool());
+        });
         builder.on_thread_park(move || {
             call(&park);
-            thread_parks(pool);
+            thread_parks(parked.pool());
         });
         builder.on_thread_unpark(move || {
             thread_unparks(unparked.pool());

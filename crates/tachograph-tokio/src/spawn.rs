@@ -3,8 +3,10 @@
 use std::future::Future;
 use std::panic::Location;
 
-use tachograph_recorder::runtime::{TaskName, TracedTask, thread_rests, thread_returns};
-use tokio::runtime::Runtime;
+use tachograph_recorder::runtime::{
+    TaskName, TracedTask, thread_drives, thread_rests, thread_returns,
+};
+use tokio::runtime::{Runtime, RuntimeFlavor};
 use tokio::task::JoinHandle;
 
 use crate::task::{TaskFuture, site};
@@ -124,7 +126,7 @@ where
 #[track_caller]
 pub fn block_on<F: Future>(runtime: &Runtime, future: F) -> F::Output {
     let location = Location::caller();
-    let _back = Back;
+    let _back = Back::from(runtime);
     runtime.block_on(TaskFuture::new(future, location))
 }
 
@@ -138,8 +140,23 @@ pub(crate) fn ours<T>(spawn: impl FnOnce() -> T) -> T {
     spawn()
 }
 
-/// The thread is its own again when this is dropped.
-pub(crate) struct Back;
+/// The thread goes to a runtime, and is its own again when this is dropped.
+pub(crate) struct Back(());
+
+impl Back {
+    /// To one that another thread may drive.
+    pub(crate) fn new() -> Self {
+        Self(())
+    }
+
+    /// To one that the thread drives if no other does.
+    pub(crate) fn from(runtime: &Runtime) -> Self {
+        if runtime.handle().runtime_flavor() == RuntimeFlavor::CurrentThread {
+            thread_drives();
+        }
+        Self(())
+    }
+}
 
 impl Drop for Back {
     fn drop(&mut self) {
