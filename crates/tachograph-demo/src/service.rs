@@ -74,7 +74,9 @@ fn runtime(name: &'static str, workers: usize) -> Result<Runtime, DemoError> {
         .thread_name(name)
         .enable_io()
         .enable_time();
-    traced::instrument(&mut builder)
+    Instrument::new()
+        .name(name)
+        .apply(&mut builder)
         .build()
         .map_err(|error| DemoError::Start {
             wanted: "a runtime",

@@ -6,7 +6,7 @@ use std::future::Future;
 
 use tachograph::Task;
 
-pub use tachograph::tokio::{HyperExecutor, block_on, instrument};
+pub use tachograph::tokio::{HyperExecutor, Instrument, block_on};
 pub use tachograph::{FutureExt, block_in_place, spawn, spawn_blocking};
 
 /// Runs a future as a part of a user task, which ends with it.

@@ -230,9 +230,34 @@ pub(crate) unsafe fn put_varint(p: *mut u8, value: u64) -> *mut u8 {
     unsafe {
         if value < SHORT {
             put_short_varint(p, value)
+        } else if value < MIDDLE {
+            put_middle_varint(p, value)
         } else {
             put_long_varint(p, value)
         }
+    }
+}
+
+/// Numbers from `SHORT` on and below this take three or four bytes: those of tasks that run often, ids of large programs.
+const MIDDLE: u64 = 1 << 28;
+
+/// # Safety
+/// * `p` must be writable for four bytes.
+#[inline(always)]
+unsafe fn put_middle_varint(p: *mut u8, value: u64) -> *mut u8 {
+    let groups = value & 0x7f
+        | (value >> 7 & 0x7f) << 8
+        | (value >> 14 & 0x7f) << 16
+        | (value >> 21 & 0x7f) << 24;
+    let (more, len) = match value < 1 << 21 {
+        true => (0x8080, 3),
+        false => (0x80_8080, 4),
+    };
+    // SAFETY: owed by the caller. The last byte of three is followed by one that the next event overwrites.
+    unsafe {
+        p.cast::<u32>()
+            .write_unaligned(((groups | more) as u32).to_le());
+        p.add(len)
     }
 }
 

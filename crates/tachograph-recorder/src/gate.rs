@@ -72,6 +72,7 @@ impl WriteFlag {
     }
 
     /// Whether the thread is outside of its critical section. The advancer's side of rule 4.
+    #[inline]
     pub fn is_clear(&self) -> bool {
         // Acquire: pairs with the Release in `leave`; past this point the thread's slot of the closed generation is ours.
         !self.0.load(Ordering::Acquire)
