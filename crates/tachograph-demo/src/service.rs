@@ -24,6 +24,7 @@ mod server;
 mod tally;
 mod work;
 
+use crate::traced::Instrument;
 use crate::{DemoError, traced};
 pub use report::{Latencies, RouteReport, ServiceReport};
 pub use route::Route;

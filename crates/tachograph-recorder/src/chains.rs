@@ -19,30 +19,48 @@ pub(crate) const MAX_CHAIN_FRAMES: usize = 32;
 const WAYS: usize = 4;
 const SETS: usize = 16;
 
-/// One stack. N.B. Zeroed memory is one that is nowhere found.
+/// One stack. N.B. Zeroed memory is one that is nowhere found; and in this order, because the cache is often cold in a poll.
 #[derive(Debug)]
+#[repr(C, align(64))]
 pub(crate) struct Chain {
-    trail: Trail,
     /// Of the tables that it was walked by.
     epoch: u64,
-    /// Where `ids` are good, 0 for nowhere.
-    generation: u64,
-    ids: (u64, u64),
+    written: Written,
+    /// Which of the table's stacks it is: no other has the number.
+    pub(crate) serial: u64,
+    trail: Trail,
+    /// What has been written of the stack as the last one of several.
+    pub(crate) group: Group,
     frames: usize,
     /// Leaf first, with a 0 behind.
     pcs: [u64; MAX_CHAIN_FRAMES + 1],
 }
 
-#[derive(Debug)]
-struct Table {
-    sets: [Set; SETS],
+/// Ids, and the generation in which they are good.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Written {
+    generation: u64,
+    ids: (u64, u64),
 }
 
+/// Several stacks of one poll that have been written as one.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Group {
+    /// Serials of those before the last.
+    pub(crate) before: [u64; MAX_BEFORE],
+    pub(crate) written: Written,
+}
+
+/// Stacks of a group before its last one.
+pub(crate) const MAX_BEFORE: usize = 3;
+
 #[derive(Debug)]
-struct Set {
-    /// The way that was found last: most stacks are met twice in a row.
-    last: usize,
-    chains: [Chain; WAYS],
+struct Table {
+    /// The way that was found last in each set: most stacks are met twice in a row.
+    last: [u8; SETS],
+    /// Stacks that have been walked.
+    walked: u64,
+    sets: [[Chain; WAYS]; SETS],
 }
 
 /// A thread's table of stacks.
@@ -82,19 +100,25 @@ impl Chains {
             table = self.map()?;
         }
         // SAFETY: mapped for good; the thread's own, and this is its only reference.
-        let set = unsafe { &mut (&mut (*table).sets)[set_of(registers.sp)] };
+        let table = unsafe { &mut *table };
+        let set = set_of(registers.sp);
+        let last = usize::from(table.last[set]);
         for turn in 0..WAYS {
-            let way = (set.last + turn) % WAYS;
-            let chain = &mut set.chains[way];
+            let way = (last + turn) % WAYS;
+            let chain = &mut table.sets[set][way];
             // SAFETY: owed by the caller.
             if chain.epoch == epoch && unsafe { chain.trail.holds(registers, bounds) } {
-                set.last = way;
+                table.last[set] = way as u8;
                 return Some(Found::Known(NonNull::from(chain)));
             }
         }
         // In turn: the way behind the last one found is the one that was found longest ago, or nearly.
-        set.last = (set.last + WAYS - 1) % WAYS;
-        Some(Found::New(NonNull::from(&mut set.chains[set.last])))
+        let way = (last + WAYS - 1) % WAYS;
+        table.last[set] = way as u8;
+        table.walked += 1;
+        let chain = &mut table.sets[set][way];
+        chain.serial = table.walked;
+        Some(Found::New(NonNull::from(chain)))
     }
 
     #[cold]
@@ -117,7 +141,8 @@ impl Chain {
     /// Becomes the stack that `walk` walks: it is given the trail and the place for so many addresses, and says how many there are.
     pub(crate) fn fill(&mut self, epoch: u64, walk: impl FnOnce(&mut Trail, *mut u64) -> usize) {
         self.trail.clear();
-        self.generation = 0;
+        self.written = Written::default();
+        self.group.written = Written::default();
         self.epoch = epoch;
         self.frames = walk(&mut self.trail, self.pcs.as_mut_ptr()).min(MAX_CHAIN_FRAMES);
         self.pcs[self.frames] = 0;
@@ -138,12 +163,23 @@ impl Chain {
     /// The ids under which the stack has been written in `generation`.
     #[inline(always)]
     pub(crate) fn ids(&self, generation: u64) -> Option<(u64, u64)> {
-        (self.generation == generation).then_some(self.ids)
+        self.written.ids(generation)
     }
 
     /// It has been written.
-    pub(crate) fn is_written(&mut self, generation: u64, ids: (u64, u64)) {
-        self.generation = generation;
-        self.ids = ids;
+    pub(crate) fn is_written(&mut self, written: Written) {
+        self.written = written;
+    }
+}
+
+impl Written {
+    pub(crate) fn new(generation: u64, ids: (u64, u64)) -> Self {
+        Self { generation, ids }
+    }
+
+    /// The ids, if they are good in `generation`.
+    #[inline(always)]
+    pub(crate) fn ids(&self, generation: u64) -> Option<(u64, u64)> {
+        (self.generation == generation).then_some(self.ids)
     }
 }

@@ -10,7 +10,7 @@ use std::ptr::NonNull;
 use tachograph_unwind::{Registers, RuleCache, StackBounds, Trail, walk_frame_pointers};
 
 use crate::buffer;
-use crate::chains::{Chain, Chains, Found, MAX_CHAIN_FRAMES};
+use crate::chains::{Chain, Chains, Found, MAX_BEFORE, MAX_CHAIN_FRAMES};
 use crate::clock::TICKS_PER_SECOND;
 use crate::core::CORE;
 use crate::record::{Flow, ThreadRecord};
@@ -20,7 +20,7 @@ use crate::sync::{AtomicPtr, AtomicU8, Ordering};
 /// Frames kept of an event's stack; the wire allows 128 after inlines are expanded.
 pub(crate) const MAX_EVENT_FRAMES: usize = 64;
 /// Stacks kept of the futures that park in one poll (`select!`, `join!`): the first ones and the last.
-const MAX_AWAITS: usize = 4;
+const MAX_AWAITS: usize = MAX_BEFORE + 1;
 const AWAIT_WORDS: usize = MAX_AWAITS * (MAX_CHAIN_FRAMES + 1);
 /// A thrifty thread walks tables for one 64th of its time.
 const THRIFT: u64 = 64;
@@ -164,6 +164,9 @@ pub(crate) struct Awaits {
     words: [u64; AWAIT_WORDS],
     len: usize,
     count: usize,
+    /// Serials of those before. Unknown after a poll inside of this one.
+    before: [u64; MAX_BEFORE],
+    before_is_known: bool,
     /// The stack pointer of the poll: what lies above is the executor's.
     pub(crate) poll: u64,
     thrift: Thrift,
@@ -183,6 +186,8 @@ impl Awaits {
             words: [0; AWAIT_WORDS],
             len: 0,
             count: 0,
+            before: [0; MAX_BEFORE],
+            before_is_known: true,
             poll: NO_POLL,
             thrift: Thrift { since: 0, spent: 0 },
         }
@@ -192,8 +197,12 @@ impl Awaits {
     #[inline(always)]
     pub(crate) fn begin(&mut self, poll: u64) -> u64 {
         self.last = None;
-        self.len = 0;
-        self.count = 0;
+        if self.len > 0 {
+            self.len = 0;
+            self.count = 0;
+            self.before = [0; MAX_BEFORE];
+            self.before_is_known = true;
+        }
         std::mem::replace(&mut self.poll, poll)
     }
 
@@ -202,6 +211,12 @@ impl Awaits {
         self.words[..all.len()].copy_from_slice(all);
         self.len = all.len();
         self.count = all.iter().filter(|word| **word == 0).count();
+        self.before_is_known = all.is_empty();
+    }
+
+    /// Which stacks there are before the last one, if that is known.
+    pub(crate) fn before(&self) -> Option<[u64; MAX_BEFORE]> {
+        self.before_is_known.then_some(self.before)
     }
 
     /// Whether more than one future has parked.
@@ -218,7 +233,6 @@ impl Awaits {
     }
 
     /// The last stack will no longer be the last: it is written down, if there are fewer than `most`.
-    #[cold]
     fn keep(&mut self, most: usize) {
         // SAFETY: no other stack has been looked for since.
         let last = self.last.take().map(|last| unsafe { last.as_ref() });
@@ -228,6 +242,9 @@ impl Awaits {
             let words = last.terminated();
             self.words[self.len..][..words.len()].copy_from_slice(words);
             self.len += words.len();
+            if let Some(before) = self.before.get_mut(self.count) {
+                *before = last.serial;
+            }
             self.count += 1;
         }
     }

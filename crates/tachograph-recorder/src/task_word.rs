@@ -16,7 +16,8 @@
 //!    and the next change says both. So a trace may lack a wake's place, but never the wake.
 //! 7. A task that is to be polled, or is and was woken, in a generation that has its status, is changed by nobody but whoever polls it: wakers
 //!    find nothing to do, and the advancer has passed over the generation before or will (rule 5). So its poll may begin, and end as a
-//!    yield, with a plain store. So may its end: a wake that is lost with it wakes nobody.
+//!    yield, with a plain store. So may its end: a wake that is lost with it wakes nobody. This relies on the executor, which has one poll
+//!    of a task happen before the next.
 //! 8. Only `forget` takes what is said back, while nothing is recorded: a run has ended, or begins.
 //!
 //! Modelled in `tests/loom_task.rs`, one case per rule.

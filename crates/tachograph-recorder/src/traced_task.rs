@@ -66,7 +66,7 @@ impl TracedTask {
 
     /// Polls the task: `f` is given a waker of ours, which has `cx`'s wake the task and records the wake.
     ///
-    /// Costs some 20 ns with its wake while nothing is recorded: what the task does is known to a recording that begins later.
+    /// Costs 20 to 50 ns with its wake while nothing is recorded, some 90 while something is and 150 with stacks in a build with frame pointers: what the task does is known to a recording that begins later.
     #[inline]
     pub fn poll<T>(
         &mut self,

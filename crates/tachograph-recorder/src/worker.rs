@@ -1,7 +1,15 @@
-//! Threads of async runtimes: workers and blocking threads.
+//! Threads of async runtimes: workers, blocking threads, and threads that drive a runtime for a while.
 //!
-//! Between tasks nothing runs on them in the trace: what their runtime does there is nobody's. A worker holds a processor slot for
-//! life, takes it up when it leaves its park and puts it down when it parks; a blocking thread holds one as long as a closure runs.
+//! Called by the hooks and wrappers of integrations, each on the thread that it is about; by `spare`, when such a thread takes a slot up.
+//!
+//! # Rules
+//! 1. Between tasks nothing runs on them in the trace: what their runtime does there is nobody's.
+//! 2. A worker holds a processor slot for life, takes it up when it leaves its park and puts it down when it parks. A blocking thread
+//!    holds one as long as a closure runs.
+//! 3. A worker that blocks in place leaves its number to another thread, which takes its slot from it (`spare`). When it comes back between
+//!    tasks and finds its number taken, it puts down what slot it has (`leave_place`).
+//! 4. Whether a thread is busy or parked is kept also while nothing is recorded (`coverage`), but nobody is registered for that: a thread
+//!    without a record keeps it in `POOL`.
 
 use std::cell::Cell;
 use std::collections::BTreeMap;

@@ -3,7 +3,7 @@
 //!
 //! **You give** tasks through [`spawn`] and its kin instead of Tokio's, and runtimes that were built with [`instrument`]. **You get**
 //! each task as a goroutine of the trace, with who spawned it, who woke it from where, where it waited and how it ended; workers as procs;
-//! CPU samples with the task that burned them. **You owe** little while nothing is recorded: a poll and its wake cost some 20 ns more; and
+//! CPU samples with the task that burned them. **You owe** little while nothing is recorded: a poll and its wake cost 20 to 50 ns more; and
 //! handles, outputs and panics are Tokio's own. **Not for** tasks that others spawn with `tokio::spawn`: they are seen as time of their
 //! worker in no task, which the recording's summary counts.
 //!

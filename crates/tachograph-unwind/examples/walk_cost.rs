@@ -22,8 +22,8 @@ mod linux {
     use std::time::Instant;
 
     use tachograph_unwind::{
-        Registers, RuleCache, Snapshot, StackBounds, Walk, WalkEnd, loaded_modules, self_test,
-        walk, walk_frame_pointers,
+        Registers, RuleCache, Snapshot, StackBounds, Trail, Walk, WalkEnd, loaded_modules,
+        self_test, walk, walk_frame_pointers,
     };
 
     use crate::oracle::Oracle;
@@ -72,8 +72,14 @@ mod linux {
         };
         println!("\nns per walk (ns per frame), median of {ROUNDS}:");
         println!(
-            "{:>7} {:>16} {:>16} {:>16} {:>16} {:>16}",
-            "frames", "table + cache", "cold cache", "table only", "framehop", "frame pointers"
+            "{:>7} {:>16} {:>16} {:>16} {:>16} {:>16} {:>16}",
+            "frames",
+            "table + cache",
+            "its trail",
+            "cold cache",
+            "table only",
+            "framehop",
+            "frame pointers"
         );
         for depth in [2, 10, 30, 100, 250] {
             recurse(depth, depth, &mut bench);
@@ -180,8 +186,17 @@ mod linux {
             frames: fp_frames, ..
         } = along();
         let along = time(fp_frames, along);
+        let mut trail = Trail::default();
+        // SAFETY: as above.
+        let noted = unsafe { trail.walk(snapshot, cache, registers, *bounds, out_at, capacity) };
+        // SAFETY: as above.
+        let holds = || unsafe { trail.holds(registers, *bounds) };
+        let checked = match holds() {
+            true => time(noted.frames, holds),
+            false => "too long".to_owned(),
+        };
         println!(
-            "{frames:>7} {warm:>16} {cold:>16} {table:>16} {hop:>16} {along:>16} ({fp_frames} frames)"
+            "{frames:>7} {warm:>16} {checked:>16} {cold:>16} {table:>16} {hop:>16} {along:>16} ({fp_frames} frames)"
         );
     }
 

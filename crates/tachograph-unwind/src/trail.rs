@@ -18,7 +18,10 @@ const MAX_READS: usize = 72;
 const STRIDE: usize = 4;
 
 /// What a walk has read. Zeroed memory is one that holds nowhere.
+///
+/// N.B. In this order: what decides first stands first, in one line of the cache.
 #[derive(Debug)]
+#[repr(C)]
 pub struct Trail {
     /// Bytes from sp to the end of the bounds; 0 for a trail that holds nowhere.
     room: u64,

@@ -3,7 +3,7 @@
 use std::ptr::NonNull;
 
 use super::Section;
-use crate::chains::Chain;
+use crate::chains::{Chain, Group, Written};
 use crate::core::CORE;
 use crate::package::StackKind;
 
@@ -71,12 +71,30 @@ impl Section {
         }
     }
 
-    #[cold]
+    #[inline(never)]
     fn many_awaits(&mut self) -> Option<(u64, u64)> {
+        let before = self.owner.awaits.before();
+        let last = self.owner.awaits.last;
+        // SAFETY: as in `await_stack`; the reference ends here.
+        let group = last.map(|last| unsafe { last.as_ref() }.group);
+        if let (Some(group), Some(before)) = (group, before)
+            && group.before == before
+            && let Some(ids) = group.written.ids(self.generation)
+        {
+            return Some(ids);
+        }
         let pcs = self.owner.awaits.all();
         let outlet = CORE.outlet(self.record);
         let ids = self.slot.add_stack(outlet, StackKind::Await, 0, pcs);
-        self.mute_without(ids)
+        let ids = self.mute_without(ids)?;
+        if let (Some(mut last), Some(before)) = (last, before) {
+            // SAFETY: as above.
+            unsafe { last.as_mut() }.group = Group {
+                before,
+                written: Written::new(self.generation, ids),
+            };
+        }
+        Some(ids)
     }
 
     /// The stack of a wake: as `telling_stack`.
@@ -110,7 +128,7 @@ impl Section {
         let outlet = CORE.outlet(self.record);
         let ids = self.slot.add_stack(outlet, kind, 0, pcs);
         let ids = self.mute_without(ids)?;
-        chain.is_written(self.generation, ids);
+        chain.is_written(Written::new(self.generation, ids));
         Some(ids)
     }
 
