@@ -6,6 +6,7 @@
 use std::io::{self, Write};
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use tachograph::{Recorder, Recording, StartError, Summary};
 
@@ -35,6 +36,27 @@ impl Write for Memory {
         let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         all.extend_from_slice(bytes);
         Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+/// A sink that can't keep up.
+#[derive(Debug)]
+pub struct Dawdler {
+    /// Where it all goes.
+    pub memory: Memory,
+    /// How much it takes at most.
+    pub bytes_per_second: f64,
+}
+
+impl Write for Dawdler {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let time = bytes.len() as f64 / self.bytes_per_second;
+        std::thread::sleep(Duration::from_secs_f64(time));
+        self.memory.write(bytes)
     }
 
     fn flush(&mut self) -> io::Result<()> {

@@ -4,32 +4,13 @@
 //! blocking sections of which some are long, born but not yet running, exiting. All of it ends in the trace at the gap and begins
 //! anew behind it.
 
-use std::io::{self, Write};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use tachograph::{Recorder, Summary};
 use tachograph_e2e::check::verify;
-use tachograph_e2e::record::{Memory, turn};
+use tachograph_e2e::record::{Dawdler, Memory, turn};
 use tachograph_e2e::report::say;
-
-/// Takes `bytes_per_second` at most.
-struct Dawdler {
-    memory: Memory,
-    bytes_per_second: f64,
-}
-
-impl Write for Dawdler {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        let time = bytes.len() as f64 / self.bytes_per_second;
-        std::thread::sleep(Duration::from_secs_f64(time));
-        self.memory.write(bytes)
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
-    }
-}
 
 static DONE: AtomicBool = AtomicBool::new(false);
 

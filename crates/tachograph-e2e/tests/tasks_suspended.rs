@@ -1,31 +1,12 @@
 //! Async tasks in a recording whose sink can't keep up: some threads fall silent in the middle of a poll, and the trace is good.
 
-use std::io::{self, Write};
 use std::time::{Duration, Instant};
 
 use tachograph::Recorder;
 use tachograph_e2e::check::verify;
-use tachograph_e2e::record::{Memory, turn};
+use tachograph_e2e::record::{Dawdler, Memory, turn};
 use tachograph_e2e::report::say;
 use tachograph_tokio::FutureExt;
-
-/// Takes `bytes_per_second` at most.
-struct Dawdler {
-    memory: Memory,
-    bytes_per_second: f64,
-}
-
-impl Write for Dawdler {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        let time = bytes.len() as f64 / self.bytes_per_second;
-        std::thread::sleep(Duration::from_secs_f64(time));
-        self.memory.write(bytes)
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
-    }
-}
 
 const WORKERS: usize = 4;
 const TASKS: usize = 32;

@@ -38,6 +38,8 @@ mod advance;
 #[cfg(not(loom))]
 mod annotate;
 #[cfg(not(loom))]
+mod awaits;
+#[cfg(not(loom))]
 #[doc(hidden)]
 pub mod bench_hooks;
 #[cfg(not(loom))]

@@ -16,6 +16,7 @@ use std::mem::ManuallyDrop;
 
 use tachograph_wire::EventKind;
 
+use crate::awaits::note_await;
 use crate::classify::{AWAIT, DROPPED};
 use crate::core::{CORE, aside, this_thread};
 use crate::flow::{Interrupted, NO_STACK};
@@ -23,7 +24,7 @@ use crate::package::StackKind;
 use crate::record::{Flow, ThreadRecord};
 use crate::regions::LeftOpen;
 use crate::section::{Need, Section};
-use crate::stack::{EventStack, NO_POLL, note_await};
+use crate::stack::{EventStack, NO_POLL};
 use crate::task_word::{Doing, Tried};
 use crate::tasks::TaskRecord;
 use crate::worker;

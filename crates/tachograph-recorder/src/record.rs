@@ -9,6 +9,7 @@
 use std::cell::UnsafeCell;
 use std::ptr::NonNull;
 
+use crate::awaits::Awaits;
 use crate::chains::Chains;
 use crate::coverage::Coverage;
 use crate::gate::WriteFlag;
@@ -17,7 +18,7 @@ use crate::procs::Proc;
 use crate::regions::{BACKGROUND, INHERITED, LeftOpen, OpenRegion, OpenRegions, SCOPE};
 use crate::sample::state::SampleState;
 use crate::slot::{Slot, Stamp};
-use crate::stack::{Awaits, EventCache};
+use crate::stack::EventCache;
 use crate::sync::{Arc, AtomicBool, AtomicU64, Mutex, Ordering, lock};
 use crate::syscall::Syscall;
 use crate::tasks::TaskRecord;

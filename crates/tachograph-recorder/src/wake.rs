@@ -9,11 +9,11 @@ use std::task::{RawWaker, RawWakerVTable, Waker};
 
 use tachograph_wire::EventKind;
 
+use crate::awaits::{note_await, wake_stack};
 use crate::chains::Chain;
 use crate::core::{CORE, bound, this_thread};
 use crate::record::{Flow, ThreadRecord};
 use crate::section::{Need, Section};
-use crate::stack::{note_await, wake_stack};
 use crate::sync::Arc;
 use crate::task_word::{Doing, Tried};
 use crate::tasks::TaskRecord;
