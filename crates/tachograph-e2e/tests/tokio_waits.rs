@@ -355,3 +355,41 @@ fn a_task_inside_of_another_leaves_the_outer_ones_waits_alone() {
         },
     );
 }
+
+/// Looks for a change, which does not come, and naps.
+async fn look_and_nap(mut changes: watch::Receiver<()>) {
+    tokio::select! {
+        biased;
+        _ = changes.changed() => unreachable!("nobody changes it"),
+        () = std::future::ready(()) => {}
+    }
+    nap().await;
+}
+
+#[test]
+fn what_a_task_has_gone_past_is_nothing_that_it_waits_for() {
+    let _turn = turn();
+    play(
+        "gone past",
+        &KINDS,
+        |stage| {
+            let (change, changes) = watch::channel(());
+            let looks = stage.spawn("looks", look_and_nap(changes));
+            assert!(looks.ended().is_some());
+            drop(change);
+        },
+        |seen, ()| {
+            seen.expect(
+                "looks",
+                &[
+                    "create by driver",
+                    "start",
+                    "block in nap: sleep",
+                    "wake by -: timer",
+                    "start",
+                    "end",
+                ],
+            );
+        },
+    );
+}

@@ -21,7 +21,12 @@ use proc_macro::{Delimiter, Group, Ident, Literal, Punct, Spacing, Span, TokenSt
 pub fn main(args: TokenStream, item: TokenStream) -> TokenStream {
     match Options::read(args).and_then(|options| expand(options, item)) {
         Ok(expanded) => expanded,
-        Err(wrong) => wrong.report(),
+        // With a main function, so that its absence is no error of its own.
+        Err(wrong) => {
+            let mut report = wrong.report();
+            report.extend("fn main() {}".parse::<TokenStream>());
+            report
+        }
     }
 }
 
@@ -58,7 +63,8 @@ struct Options {
     facade: String,
     calls: String,
     current_thread: bool,
-    has_workers: bool,
+    /// Which arguments there are.
+    given: Vec<String>,
 }
 
 impl Options {
@@ -67,7 +73,7 @@ impl Options {
             facade: "tachograph".to_owned(),
             calls: String::new(),
             current_thread: false,
-            has_workers: false,
+            given: Vec::new(),
         }
     }
 
@@ -84,7 +90,10 @@ impl Options {
                     let set = options.set(&key.to_string(), &value.to_string());
                     set.map_err(|text| Wrong::new(text, span))?;
                 }
-                _ => return Err(Wrong::new(format!("wanted `{key} = value`"), span)),
+                _ => {
+                    let wanted = format!("wanted `{key} =` and a number or a text in quotes");
+                    return Err(Wrong::new(wanted, span));
+                }
             }
             match tokens.next() {
                 None => break,
@@ -97,7 +106,15 @@ impl Options {
         Ok(options)
     }
 
+    fn has(&self, key: &str) -> bool {
+        self.given.iter().any(|given| given == key)
+    }
+
     fn set(&mut self, key: &str, value: &str) -> Result<(), String> {
+        if self.has(key) {
+            return Err(format!("`{key}` is there twice"));
+        }
+        self.given.push(key.to_owned());
         match (key, value) {
             ("flavor", "\"multi_thread\"") => {}
             ("flavor", "\"current_thread\"") => {
@@ -107,16 +124,19 @@ impl Options {
             ("flavor", _) => {
                 return Err("`flavor` is \"multi_thread\" or \"current_thread\"".to_owned());
             }
+            ("worker_threads", "0") => return Err("`worker_threads` is 1 or more".to_owned()),
             ("worker_threads" | "sample_hz", number) if !is_text(number) => {
-                self.has_workers |= key == "worker_threads";
                 self.calls.push_str(&format!(".{key}({number})"));
             }
             ("record", path) if is_text(path) => self.calls.push_str(&format!(".record({path})")),
             ("crate", name) if name.starts_with('"') => {
                 self.facade = name.trim_matches('"').to_owned();
             }
-            ("worker_threads" | "sample_hz" | "record" | "crate", _) => {
-                return Err(format!("`{key}` can't be {value}"));
+            ("worker_threads" | "sample_hz", _) => {
+                return Err(format!("`{key}` is a number, not {value}"));
+            }
+            ("record" | "crate", _) => {
+                return Err(format!("`{key}` is a text in quotes, not {value}"));
             }
             _ => {
                 let known = "flavor, worker_threads, record, sample_hz, crate";
@@ -128,10 +148,13 @@ impl Options {
 
     /// What is wrong with all of it, as for `#[tokio::main]`.
     fn check(&self) -> Result<(), String> {
-        match self.current_thread && self.has_workers {
-            true => Err("`worker_threads` wants the flavor \"multi_thread\"".to_owned()),
-            false => Ok(()),
+        if self.current_thread && self.has("worker_threads") {
+            return Err("`worker_threads` wants the flavor \"multi_thread\"".to_owned());
         }
+        if self.has("sample_hz") && !self.has("record") {
+            return Err("`sample_hz` wants `record`".to_owned());
+        }
+        Ok(())
     }
 }
 
@@ -195,6 +218,15 @@ mod tests {
         assert!(options(&[("flavor", one)]).is_ok());
         assert!(options(&[("flavor", one), workers]).is_err());
         assert!(options(&[workers, ("flavor", one)]).is_err());
+    }
+
+    #[test]
+    fn what_would_do_nothing_is_an_error() {
+        let record = ("record", "\"a.trace\"");
+        assert!(options(&[("sample_hz", "99"), record]).is_ok());
+        assert!(options(&[("sample_hz", "99")]).is_err());
+        assert!(options(&[record, record]).is_err());
+        assert!(options(&[("worker_threads", "0")]).is_err());
     }
 
     #[test]

@@ -32,6 +32,8 @@ pub(crate) struct Awaits {
     /// Serials of those before. Unknown after a poll inside of this one.
     before: [u64; MAX_BEFORE],
     before_is_known: bool,
+    /// The task was woken in its own poll.
+    pub(crate) woke_itself: bool,
     /// The stack pointer of the poll: what lies above is the executor's.
     pub(crate) poll: u64,
     thrift: Thrift,
@@ -53,6 +55,7 @@ impl Awaits {
             count: 0,
             before: [0; MAX_BEFORE],
             before_is_known: true,
+            woke_itself: false,
             poll: NO_POLL,
             thrift: Thrift { since: 0, spent: 0 },
         }
@@ -62,6 +65,7 @@ impl Awaits {
     #[inline(always)]
     pub(crate) fn begin(&mut self, poll: u64) -> u64 {
         self.last = None;
+        self.woke_itself = false;
         if self.len > 0 {
             self.len = 0;
             self.count = 0;

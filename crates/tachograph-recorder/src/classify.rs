@@ -50,6 +50,9 @@ const WAITS: &[(&str, &str)] = &[
     ("tokio::time::interval::", "interval"),
     ("tokio::time::timeout::", "timeout"),
     ("tokio::time::sleep::", "sleep"),
+    // Of what, a function that only calls another one does not say in optimised code.
+    ("Registration::poll_read_ready", "read"),
+    ("Registration::poll_write_ready", "write"),
 ];
 
 /// Streams are read and written through the same functions of the runtime: what is wanted stands in one name, of what in another.
@@ -142,6 +145,8 @@ fn path(frame: &NamedFrame) -> &str {
 
 fn is_ours(frame: &NamedFrame) -> bool {
     OURS.iter().any(|part| path(frame).starts_with(part))
+        // Our traits' functions for other people's types.
+        || frame.function.contains(" as tachograph_tokio::")
 }
 
 /// Takes our own frames off the leaf's end; off a task's awaits off the other end, too, where its executor begins.
@@ -213,8 +218,62 @@ fn library_frames(frames: &[NamedFrame]) -> usize {
     frames.iter().take_while(|frame| library(frame)).count()
 }
 
+/// What a task waits for whose futures have parked at these stacks, in this order, and the stack that says so.
+///
+/// Those that an async function has gone past are not waited for any more. Of the others, which are waited for together, the most
+/// telling one, and of equals always the same one, whatever the order in which they were polled.
+pub(crate) fn choose(stacks: Vec<Vec<NamedFrame>>) -> (&'static str, Vec<NamedFrame>) {
+    let gone_past = |at: usize| {
+        let later = &stacks[at + 1..];
+        later.iter().any(|later| is_past(later, &stacks[at]))
+    };
+    let left: Vec<bool> = (0..stacks.len()).map(|at| !gone_past(at)).collect();
+    let waits = stacks.into_iter().zip(left).filter(|(_, left)| *left);
+    waits
+        .map(|(frames, _)| (wait(&frames), frames))
+        .max_by(|(wait, frames), (other, others)| {
+            let place =
+                |frames: &[NamedFrame]| frames.iter().rev().map(|f| f.pc).collect::<Vec<_>>();
+            let by_word = telling(wait).cmp(&telling(other));
+            by_word.then_with(|| place(others).cmp(&place(frames)))
+        })
+        .unwrap_or((AWAIT, Vec::new()))
+}
+
+/// Whether who parked at `later` had gone past `earlier`: both come from the body of one async function, which awaits one thing at a time.
+fn is_past(later: &[NamedFrame], earlier: &[NamedFrame]) -> bool {
+    let same = |(one, other): &(&NamedFrame, &NamedFrame)| {
+        one.function == other.function && one.line == other.line
+    };
+    let common = earlier
+        .iter()
+        .rev()
+        .zip(later.iter().rev())
+        .take_while(same)
+        .count();
+    let at = |frames: &[NamedFrame], depth: usize| frames.iter().rev().nth(depth).cloned();
+    let (Some(one), Some(other)) = (at(earlier, common), at(later, common)) else {
+        return earlier.len() == later.len();
+    };
+    // Two lines of one function, or one line that calls two.
+    let body = match one.function == other.function {
+        true => common,
+        false => common.wrapping_sub(1),
+    };
+    let caller = at(earlier, body.wrapping_sub(1));
+    // Without lines, what is inlined into a function looks like that function.
+    at(earlier, body).is_some_and(|body| is_closure(&body) && body.line > 1)
+        && !caller.is_some_and(|caller| caller.function.contains("PollFn"))
+}
+
+/// As bodies of async functions are called, and closures: what polls several things in one is called by a `PollFn`.
+fn is_closure(frame: &NamedFrame) -> bool {
+    let name = &*frame.function;
+    name.ends_with("{{closure}}") || name.ends_with('}') && name.contains("{closure#")
+}
+
 /// How telling a wait is beside others of the same poll.
-pub(crate) fn telling(wait: &str) -> usize {
+fn telling(wait: &str) -> usize {
     LEAST_TELLING
         .iter()
         .position(|word| *word == wait)
@@ -265,6 +324,55 @@ mod tests {
         ]);
         assert_eq!(wait(&stack), "timeout");
         assert!(telling("timeout") < telling("mpsc recv"));
+    }
+
+    /// Frames with lines, root first.
+    fn stack(names: &[(&str, u64)]) -> Vec<NamedFrame> {
+        let mut frames = frames(&names.iter().map(|(name, _)| *name).collect::<Vec<_>>());
+        for (frame, (_, line)) in frames.iter_mut().zip(names) {
+            (frame.line, frame.pc) = (*line, *line);
+        }
+        frames.reverse();
+        frames
+    }
+
+    const BODY: &str = "app::wait::{{closure}}";
+    const SELECT: &str = "app::wait::{{closure}}::{{closure}}";
+    const POLL_FN: &str =
+        "<core::future::poll_fn::PollFn<F> as core::future::future::Future>::poll";
+    const RECV: &str = "tokio::sync::mpsc::chan::Rx<T,S>::recv";
+    const SLEEP: &str = "<tokio::time::sleep::Sleep as core::future::future::Future>::poll";
+
+    #[test]
+    fn a_task_waits_where_its_function_has_come_to() {
+        let received = stack(&[(BODY, 10), (POLL_FN, 2), (SELECT, 11), (RECV, 3)]);
+        let sleeps = stack(&[(BODY, 20), (SLEEP, 4)]);
+        let own = stack(&[(BODY, 30), ("app::Own::poll", 40)]);
+        assert_eq!(choose(vec![received.clone(), sleeps.clone()]).0, "sleep");
+        assert_eq!(choose(vec![received, sleeps, own.clone()]), (AWAIT, own));
+        // Two calls in one line.
+        let first = stack(&[(BODY, 10), (RECV, 3)]);
+        let second = stack(&[(BODY, 10), (SLEEP, 4)]);
+        assert_eq!(choose(vec![first, second]).0, "sleep");
+    }
+
+    #[test]
+    fn of_what_is_waited_for_together_the_same_counts_in_any_order() {
+        let received = stack(&[(BODY, 10), (POLL_FN, 2), (SELECT, 11), (RECV, 3)]);
+        let other = stack(&[(BODY, 10), (POLL_FN, 2), (SELECT, 12), (RECV, 3)]);
+        let sleeps = stack(&[(BODY, 10), (POLL_FN, 2), (SELECT, 13), (SLEEP, 4)]);
+        for order in [[0, 1, 2], [2, 1, 0], [1, 2, 0]] {
+            let all = [&received, &other, &sleeps];
+            let stacks = order.iter().map(|at| all[*at].clone()).collect();
+            assert_eq!(choose(stacks), ("mpsc recv", received.clone()));
+        }
+        let inner = stack(&[
+            ("tokio::time::timeout::Timeout<T>::poll", 5),
+            (BODY, 10),
+            (RECV, 3),
+        ]);
+        let timer = stack(&[("tokio::time::timeout::Timeout<T>::poll", 6), (SLEEP, 4)]);
+        assert_eq!(choose(vec![inner, timer]).0, "mpsc recv");
     }
 
     #[test]

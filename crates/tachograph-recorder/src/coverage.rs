@@ -12,7 +12,7 @@ use tachograph_wire::Ticks;
 use tachograph_wire::metadata::{self, Count, Metadata};
 
 use crate::record::ThreadRecord;
-use crate::sync::{AtomicU64, Ordering};
+use crate::sync::{AtomicBool, AtomicU64, Ordering};
 
 /// One thread's counts, since its registration. Times in ticks.
 #[derive(Debug)]
@@ -30,6 +30,8 @@ pub(crate) struct Coverage {
     reported: [AtomicU64; COUNTS],
     /// Polls at the last unpark.
     polls_before: AtomicU64,
+    /// A traced task was polled, on whoever's behalf.
+    polled: AtomicBool,
 }
 
 const COUNTS: usize = 5;
@@ -60,6 +62,7 @@ impl Coverage {
             counts: [const { AtomicU64::new(0) }; COUNTS],
             reported: [const { AtomicU64::new(0) }; COUNTS],
             polls_before: AtomicU64::new(0),
+            polled: AtomicBool::new(false),
         }
     }
 
@@ -124,6 +127,17 @@ impl Coverage {
         }
     }
 
+    /// A traced task is polled, in whatever.
+    #[inline(always)]
+    pub(crate) fn polls(&self) {
+        self.polled.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether a traced task was polled since the last call.
+    pub(crate) fn take_polled(&self) -> bool {
+        self.polled.swap(false, Ordering::Relaxed)
+    }
+
     /// A poll begins.
     #[inline(always)]
     pub(crate) fn poll_begins(&self, now: u64) {
@@ -162,6 +176,7 @@ impl Coverage {
 
     /// A recording begins: what was before is not of it.
     pub(crate) fn begin_recording(&self) {
+        let _ = self.take_polled();
         for (count, reported) in self.counts.iter().zip(&self.reported) {
             reported.store(count.load(Ordering::Relaxed), Ordering::Relaxed);
         }

@@ -104,6 +104,7 @@ impl Section {
         if !self.owner.is_muted {
             self.slot.lift_limit();
         }
+        self.record.shared.coverage.polls();
         // SAFETY: this thread polls the task.
         let base = self.owner.regions.enter(unsafe { task.regions() });
         (base, self.owner.awaits.begin(poll))

@@ -233,10 +233,13 @@ impl<'a> Run<'a> {
         // First what may fail.
         let (stack, word) = section.await_stack()?;
         // A wake that comes between here and the change makes a wait a yield: its reason is then what it would have waited for.
-        let reason = match (self.task.word.doing(), word) {
-            (Doing::RunningWoken, _) => section.name(YIELD)?,
-            (_, 0) => section.name(AWAIT)?,
-            (_, word) => word,
+        let woken = self.task.word.doing() == Doing::RunningWoken;
+        let (reason, stack) = match (woken, word) {
+            // Where it parked before that has nothing to do with it.
+            (true, _) if section.owner.awaits.woke_itself => (section.name(YIELD)?, NO_STACK),
+            (true, _) => (section.name(WOKEN)?, stack),
+            (false, 0) => (section.name(AWAIT)?, stack),
+            (false, word) => (word, stack),
         };
         let yields = match self.task.word.pause_plainly(section.generation) {
             Some(yields) => Some(yields),
@@ -384,6 +387,7 @@ impl Drop for Run<'_> {
 }
 
 const YIELD: &str = "yield";
+const WOKEN: &str = "woken while running";
 const PANICKED: &str = "panicked";
 const INSIDE: &str = "task inside";
 const RUNTIME: &str = "block_on";

@@ -12,7 +12,7 @@ use tachograph_unwind::Module;
 use tachograph_wire::pc::{MAX_INLINE_DEPTH, Pc};
 
 /// A frame with its names still as text.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct NamedFrame {
     pub(crate) pc: u64,
     pub(crate) function: Arc<str>,

@@ -38,6 +38,8 @@ pub struct Summary {
     pub stacks_cut: u64,
     /// Stacks of awaits and wakes that threads could not afford (`AwaitStacks::Auto`).
     pub stacks_left_out: u64,
+    /// A traced async task or blocking closure ran, on a runtime that is instrumented or not.
+    pub saw_async_tasks: bool,
     /// Async runtimes whose threads were instrumented.
     pub runtimes: Vec<RuntimeSummary>,
     /// CPU samples; `None` when none were asked for.
@@ -83,7 +85,7 @@ impl RuntimeSummary {
         }
     }
 
-    fn write(&self, f: &mut String) -> fmt::Result {
+    fn write(&self, saw_async_tasks: bool, f: &mut String) -> fmt::Result {
         let outside = self.busy.saturating_sub(self.in_tasks).as_secs_f64();
         let name = match self.name {
             Some(name) => format!("{} ({name})", self.runtime),
@@ -110,7 +112,7 @@ impl RuntimeSummary {
                 self.unparks_without_task, self.unparks
             )?;
         }
-        if self.polls == 0 {
+        if self.polls == 0 && !saw_async_tasks {
             writeln!(
                 f,
                 "             NO TASK WAS TRACED: use tachograph::spawn, or traced(), where tokio::spawn is called"
@@ -186,6 +188,7 @@ impl Summary {
             gap_time: Duration::from_nanos(totals.gap_ns),
             stacks_cut: written.stacks_cut,
             stacks_left_out: totals.stacks_left_out,
+            saw_async_tasks: totals.polled,
             runtimes: totals
                 .coverage
                 .iter()
@@ -259,7 +262,13 @@ impl Summary {
             )?;
         }
         for runtime in &self.runtimes {
-            runtime.write(f)?;
+            runtime.write(self.saw_async_tasks, f)?;
+        }
+        if self.saw_async_tasks && self.runtimes.is_empty() {
+            writeln!(
+                f,
+                "runtimes     none is instrumented: see tachograph::tokio::instrument, or #[tachograph::main]"
+            )?;
         }
         match &self.samples {
             Some(samples) => samples.write(f),

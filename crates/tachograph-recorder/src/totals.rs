@@ -23,6 +23,8 @@ pub(crate) struct Totals {
     pub(crate) samples: Tally,
     pub(crate) weight: u64,
     pub(crate) coverage: CoveredByRuntime,
+    /// A traced task was polled.
+    pub(crate) polled: bool,
     pub(crate) stacks_left_out: u64,
     pub(crate) gaps: u64,
     pub(crate) gap_ns: u64,
@@ -46,6 +48,7 @@ impl Totals {
             samples: Tally::default(),
             weight: 0,
             coverage: CoveredByRuntime::new(),
+            polled: false,
             stacks_left_out: 0,
             gaps: 0,
             gap_ns: 0,
@@ -74,6 +77,7 @@ impl Totals {
 
     /// A thread has ended, or the recording has.
     pub(crate) fn add_thread(&mut self, record: &ThreadRecord) {
+        self.polled |= record.shared.coverage.take_polled();
         let left_out = &record.shared.stacks_left_out;
         self.stacks_left_out += left_out.swap(0, Ordering::Relaxed);
         let cpu = &record.shared.cpu;

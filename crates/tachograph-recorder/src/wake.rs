@@ -77,10 +77,27 @@ unsafe fn release(data: *const ()) {
 
 #[inline(always)]
 fn wake(task: &TaskRecord) {
-    if !task.word.wake_running() {
+    if task.word.wake_running() {
+        wake_running(task);
+    } else {
         wake_waiting(task);
     }
     task.outer.wake();
+}
+
+/// Tells a task that wakes itself from one that others wake.
+#[inline(never)]
+fn wake_running(task: &TaskRecord) {
+    if CORE.gate.is_on()
+        && let Some(record) = bound()
+        && record.flag.is_clear()
+    {
+        // SAFETY: own thread, outside of a critical section; the reference ends here.
+        let owner = unsafe { record.owner() };
+        if owner.flow == Flow::Task(NonNull::from(task)) {
+            owner.awaits.woke_itself = true;
+        }
+    }
 }
 
 #[inline(never)]

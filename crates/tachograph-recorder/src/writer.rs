@@ -153,21 +153,14 @@ impl<W: Write> Writer<W> {
         pcs: &[u64],
     ) -> (Option<&'static str>, Vec<NamedFrame>) {
         let mut stacks = pcs.split(|pc| *pc == 0).filter(|stack| !stack.is_empty());
-        let mut named = |pcs: &[u64]| -> Vec<NamedFrame> {
+        let named = |pcs: &[u64]| -> Vec<NamedFrame> {
             let resolved = pcs.iter().map(|pc| self.resolver.resolve(*pc));
             let mut frames: Vec<NamedFrame> = resolved.flat_map(|frames| frames.to_vec()).collect();
             classify::trim(&mut frames, kind == StackKind::Await);
             frames
         };
         if kind == StackKind::Await {
-            // Of equals the last: those before may have gone on.
-            let best = stacks
-                .map(|stack| {
-                    let frames = named(stack);
-                    (classify::wait(&frames), frames)
-                })
-                .max_by_key(|(wait, _)| classify::telling(wait));
-            let (wait, frames) = best.unwrap_or((classify::AWAIT, Vec::new()));
+            let (wait, frames) = classify::choose(stacks.map(named).collect());
             return (Some(wait), frames);
         }
         let frames = stacks.next().map(named).unwrap_or_default();

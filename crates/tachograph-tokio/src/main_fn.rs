@@ -70,8 +70,8 @@ impl Main {
     /// When the runtime can't be built, or the recording can't be started.
     #[track_caller]
     pub fn run<F: Future>(self, future: F) -> F::Output {
-        // First, so that the runtime's threads are in it from their beginning.
-        let recording = self.record.map(|path| self.start(path));
+        // First, so that the runtime's threads are in it from their beginning; and last, also when the future panics.
+        let _recorded = self.record.map(|path| Recorded(Some(self.start(path))));
         let mut builder = match self.current_thread {
             true => Builder::new_current_thread(),
             false => Builder::new_multi_thread(),
@@ -84,15 +84,7 @@ impl Main {
             Ok(runtime) => runtime,
             Err(error) => panic!("can't build the runtime: {error}"),
         };
-        let output = block_on(&runtime, future);
-        drop(runtime);
-        if let Some((path, recording)) = recording {
-            match recording.stop() {
-                Ok(summary) => eprintln!("{path}:\n{summary}"),
-                Err(error) => eprintln!("{path}: {error}"),
-            }
-        }
-        output
+        block_on(&runtime, future)
     }
 
     fn start(&self, path: &str) -> (String, Recording) {
@@ -108,6 +100,20 @@ impl Main {
         match recorder.start(file) {
             Ok(recording) => (path, recording),
             Err(error) => panic!("can't record: {error}"),
+        }
+    }
+}
+
+/// A recording into a file. Stopped when it is dropped, it says what was recorded.
+struct Recorded(Option<(String, Recording)>);
+
+impl Drop for Recorded {
+    fn drop(&mut self) {
+        if let Some((path, recording)) = self.0.take() {
+            match recording.stop() {
+                Ok(summary) => eprintln!("{path}:\n{summary}"),
+                Err(error) => eprintln!("{path}: {error}"),
+            }
         }
     }
 }

@@ -246,8 +246,16 @@ impl Text {
     fn stacks(&self, event: &Event<'_>, kind: &Kind<'_>, out: &mut Vec<u8>) {
         let stack = event.stack();
         if !self.stacks {
-            let leaf = stack.and_then(|stack| stack.frames().next());
-            if let Some(leaf) = leaf {
+            let own = match kind {
+                Kind::Transition(_) => stack.and_then(own_frame),
+                _ => None,
+            };
+            if let Some(own) = own {
+                put(out, "  at ");
+                write_function(&own, out);
+                put(out, " ");
+                write_line(&own, out);
+            } else if let Some(leaf) = stack.and_then(|stack| stack.frames().next()) {
                 put(out, "  at ");
                 write_function(&leaf, out);
             }
@@ -391,6 +399,41 @@ fn write_function(frame: &Frame<'_>, out: &mut Vec<u8>) {
     write_name(frame.function.as_bytes(), out);
 }
 
+/// Where a Rust program itself waits, wakes or spawns, if a runtime does that for it: its leaf is the same at every await.
+fn own_frame(stack: Stack<'_>) -> Option<Frame<'_>> {
+    const RUNTIMES: &[&str] = &[
+        "core::",
+        "std::",
+        "alloc::",
+        "__rust_try",
+        "tokio::",
+        "tokio_util::",
+        "tokio_stream::",
+        "futures_",
+        "pin_project",
+        "mio::",
+        "tachograph",
+    ];
+    let mut frames = stack.frames().enumerate();
+    let (depth, own) = frames.find(|(_, frame)| {
+        let name = name_of(frame).trim_start_matches(['<', '&', '(', '*']);
+        let name = name.trim_start_matches("mut ").trim_start_matches("dyn ");
+        !RUNTIMES.iter().any(|runtime| name.starts_with(runtime))
+    })?;
+    (depth > 0 && name_of(&own).contains("::")).then_some(own)
+}
+
+/// Empty where it is no text.
+fn name_of<'a>(frame: &Frame<'a>) -> &'a str {
+    std::str::from_utf8(frame.function.as_bytes()).unwrap_or_default()
+}
+
+fn write_line(frame: &Frame<'_>, out: &mut Vec<u8>) {
+    write_name(frame.file.as_bytes(), out);
+    // A vector takes everything.
+    let _ = write!(out, ":{}", frame.line);
+}
+
 fn write_stack(stack: Stack<'_>, out: &mut Vec<u8>) {
     for frame in stack.frames() {
         put(out, INDENT);
@@ -398,9 +441,7 @@ fn write_stack(stack: Stack<'_>, out: &mut Vec<u8>) {
         write_function(&frame, out);
         if !frame.file.is_empty() {
             put(out, "  ");
-            write_name(frame.file.as_bytes(), out);
-            // A vector takes everything.
-            let _ = write!(out, ":{}", frame.line);
+            write_line(&frame, out);
         }
         out.push(b'\n');
     }
