@@ -13,6 +13,7 @@ pub(crate) const DROPPED: &str = "dropped";
 /// Functions that a future runs through when it parks, by a part of their names, and what is then waited for. The first line that is on the
 /// stack counts: what is built of others stands before them.
 const WAITS: &[(&str, &str)] = &[
+    ("tokio_util::sync::cancellation_token::", "cancelled"),
     ("tokio::task::join_set::", "join set"),
     ("tokio::runtime::task::join::", "join"),
     ("tokio::task::local::", "local set"),
@@ -73,15 +74,22 @@ const DIRECTIONS: &[(&str, &str)] = &[
     ("::write", "write"),
 ];
 
-/// Waits that another one in the same poll is more telling than, from the least.
+/// Waits that another one in the same poll is more telling than, from the least: limits, what ends a service, what goes on by itself.
 const LEAST_TELLING: &[&str] = &[
     AWAIT,
     "timeout",
+    "cancelled",
+    "watch changed",
+    CONNECTION,
     "any of many",
     "interval",
     "sleep",
     "budget",
 ];
+
+/// A read of those who read on while a request is answered, to notice that the client is gone. Of no trace: a rank.
+const CONNECTION: &str = "connection";
+const CONNECTIONS: &[&str] = &["hyper::proto::", "h2::proto::", "h2::codec::"];
 
 /// Functions of a runtime's drivers.
 const DRIVERS: &[(&str, &str)] = &[
@@ -234,10 +242,18 @@ pub(crate) fn choose(stacks: Vec<Vec<NamedFrame>>) -> (&'static str, Vec<NamedFr
         .max_by(|(wait, frames), (other, others)| {
             let place =
                 |frames: &[NamedFrame]| frames.iter().rev().map(|f| f.pc).collect::<Vec<_>>();
-            let by_word = telling(wait).cmp(&telling(other));
+            let by_word = rank(wait, frames).cmp(&rank(other, others));
             by_word.then_with(|| place(others).cmp(&place(frames)))
         })
         .unwrap_or((AWAIT, Vec::new()))
+}
+
+fn rank(wait: &str, frames: &[NamedFrame]) -> usize {
+    let holds = |part: &&str| frames.iter().any(|frame| frame.function.contains(*part));
+    match wait.ends_with("read") && CONNECTIONS.iter().any(holds) {
+        true => telling(CONNECTION),
+        false => telling(wait),
+    }
 }
 
 /// Whether who parked at `later` had gone past `earlier`: both come from the body of one async function, which awaits one thing at a time.
@@ -373,6 +389,32 @@ mod tests {
         ]);
         let timer = stack(&[("tokio::time::timeout::Timeout<T>::poll", 6), (SLEEP, 4)]);
         assert_eq!(choose(vec![inner, timer]).0, "mpsc recv");
+    }
+
+    #[test]
+    fn a_connection_waits_for_its_handler_and_else_for_the_next_request() {
+        const SERVE: &str = "hyper::server::conn::http1::Connection::poll";
+        let next = stack(&[
+            (BODY, 10),
+            (POLL_FN, 3),
+            (SERVE, 7),
+            ("hyper::proto::h1::dispatch::Dispatcher::poll_read", 8),
+            (
+                "<tokio::net::tcp::stream::TcpStream as tokio::io::AsyncRead>::poll_read",
+                9,
+            ),
+        ]);
+        let handler = stack(&[
+            (BODY, 10),
+            (POLL_FN, 3),
+            (SERVE, 6),
+            ("app::pause::{{closure}}", 50),
+            (SLEEP, 4),
+        ]);
+        let end = stack(&[(BODY, 10), (POLL_FN, 3), ("tokio::sync::watch::changed", 9)]);
+        assert_eq!(choose(vec![next.clone(), handler]).0, "sleep");
+        assert_eq!(wait(&next), "tcp read");
+        assert_eq!(choose(vec![next.clone(), end]).1, next);
     }
 
     #[test]

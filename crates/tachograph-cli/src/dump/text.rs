@@ -254,7 +254,9 @@ impl Text {
                 put(out, "  at ");
                 write_function(&own, out);
                 put(out, " ");
-                write_line(&own, out);
+                let file = own.file.as_bytes();
+                let name = file.rsplit(|byte| *byte == b'/').next();
+                write_line(name.unwrap_or(file), &own, out);
             } else if let Some(leaf) = stack.and_then(|stack| stack.frames().next()) {
                 put(out, "  at ");
                 write_function(&leaf, out);
@@ -401,35 +403,25 @@ fn write_function(frame: &Frame<'_>, out: &mut Vec<u8>) {
 
 /// Where a Rust program itself waits, wakes or spawns, if a runtime does that for it: its leaf is the same at every await.
 fn own_frame(stack: Stack<'_>) -> Option<Frame<'_>> {
-    const RUNTIMES: &[&str] = &[
-        "core::",
-        "std::",
-        "alloc::",
-        "__rust_try",
-        "tokio::",
-        "tokio_util::",
-        "tokio_stream::",
-        "futures_",
-        "pin_project",
-        "mio::",
-        "tachograph",
-    ];
+    /// Where sources of libraries lie, and names of ours.
+    const NOT_OWN: &[&str] = &["/registry/src/", "/git/checkouts/", "/rustc/", "/rustlib/"];
+    const OURS: &[&str] = &["tachograph_tokio::", "tachograph_recorder::", "__rust_try"];
     let mut frames = stack.frames().enumerate();
     let (depth, own) = frames.find(|(_, frame)| {
-        let name = name_of(frame).trim_start_matches(['<', '&', '(', '*']);
-        let name = name.trim_start_matches("mut ").trim_start_matches("dyn ");
-        !RUNTIMES.iter().any(|runtime| name.starts_with(runtime))
+        let (name, file) = (text(frame.function.as_bytes()), text(frame.file.as_bytes()));
+        !NOT_OWN.iter().any(|part| file.contains(part))
+            && !OURS.iter().any(|part| name.contains(part))
     })?;
-    (depth > 0 && name_of(&own).contains("::")).then_some(own)
+    (depth > 0 && text(own.function.as_bytes()).contains("::")).then_some(own)
 }
 
-/// Empty where it is no text.
-fn name_of<'a>(frame: &Frame<'a>) -> &'a str {
-    std::str::from_utf8(frame.function.as_bytes()).unwrap_or_default()
+/// Empty where it is none.
+fn text(bytes: &[u8]) -> &str {
+    std::str::from_utf8(bytes).unwrap_or_default()
 }
 
-fn write_line(frame: &Frame<'_>, out: &mut Vec<u8>) {
-    write_name(frame.file.as_bytes(), out);
+fn write_line(file: &[u8], frame: &Frame<'_>, out: &mut Vec<u8>) {
+    write_name(file, out);
     // A vector takes everything.
     let _ = write!(out, ":{}", frame.line);
 }
@@ -441,7 +433,7 @@ fn write_stack(stack: Stack<'_>, out: &mut Vec<u8>) {
         write_function(&frame, out);
         if !frame.file.is_empty() {
             put(out, "  ");
-            write_line(&frame, out);
+            write_line(frame.file.as_bytes(), &frame, out);
         }
         out.push(b'\n');
     }
