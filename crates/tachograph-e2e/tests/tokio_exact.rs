@@ -83,10 +83,21 @@ fn random(state: &mut u64) -> u64 {
 
 const TASKS: usize = 64;
 
-async fn play(me: usize, boxes: Arc<Vec<Mailbox>>, counts: Arc<Counts>, end: Instant) {
+/// How long, and how often a task is slowed down so that a long run's events can still be held in memory: every so many turns, by 50 us.
+#[derive(Clone, Copy)]
+struct Run {
+    time: Duration,
+    breath: u64,
+}
+
+async fn play(me: usize, boxes: Arc<Vec<Mailbox>>, counts: Arc<Counts>, end: Instant, breath: u64) {
     let mut seed = me as u64 + 1;
     while Instant::now() < end {
         let tokens = Receive(&boxes[me]).await;
+        if breath > 0 && random(&mut seed).is_multiple_of(breath) {
+            // In the poll, which is one all the same.
+            std::thread::sleep(Duration::from_micros(50));
+        }
         for _ in 0..tokens.min(3) {
             boxes[random(&mut seed) as usize % TASKS].throw(&counts);
         }
@@ -101,13 +112,13 @@ async fn play(me: usize, boxes: Arc<Vec<Mailbox>>, counts: Arc<Counts>, end: Ins
     }
 }
 
-fn ping_pong(workers: usize, run: Duration) -> Arc<Counts> {
+fn ping_pong(workers: usize, run: Run) -> Arc<Counts> {
     let counts = Arc::new(Counts::default());
     let mut builder = tokio::runtime::Builder::new_multi_thread();
     let runtime = tachograph_tokio::instrument(builder.worker_threads(workers))
         .build()
         .expect("a runtime");
-    let end = Instant::now() + run;
+    let end = Instant::now() + run.time;
     let boxes: Arc<Vec<Mailbox>> = Arc::new((0..TASKS).map(|_| Mailbox::default()).collect());
     let stop = Arc::new(AtomicBool::new(false));
     let outside = {
@@ -123,7 +134,8 @@ fn ping_pong(workers: usize, run: Duration) -> Arc<Counts> {
     let _context = runtime.enter();
     let tasks: Vec<_> = (0..TASKS)
         .map(|me| {
-            let play = Box::pin(play(me, boxes.clone(), counts.clone(), end));
+            let play = play(me, boxes.clone(), counts.clone(), end, run.breath);
+            let play = Box::pin(play);
             Counted(play, counts.clone()).traced("player").spawn()
         })
         .collect();
@@ -141,8 +153,14 @@ fn ping_pong(workers: usize, run: Duration) -> Arc<Counts> {
 fn polls_wakes_and_completions_are_what_the_program_counts() {
     let _turn = turn();
     let run = match std::env::var_os("TACHOGRAPH_LONG") {
-        Some(_) => Duration::from_secs(10),
-        None => Duration::from_millis(700),
+        Some(_) => Run {
+            time: Duration::from_secs(10),
+            breath: 10,
+        },
+        None => Run {
+            time: Duration::from_millis(700),
+            breath: 0,
+        },
     };
     for period in [
         Duration::from_secs(1),
