@@ -146,12 +146,13 @@ impl Trail {
             true => u64::MAX,
             false => 0,
         };
-        // A guess looks at more than words and rules.
-        self.room = match bounds.contains(registers.sp) && found.guesses == 0 {
-            true => reads.map_or(0, |_| bounds.high - registers.sp),
-            false => 0,
+        (self.room, self.reads) = match reads {
+            // A guess looks at more than words and rules.
+            Some(reads) if bounds.contains(registers.sp) && found.guesses == 0 => {
+                (bounds.high - registers.sp, reads)
+            }
+            _ => (0, 0),
         };
-        self.reads = reads.unwrap_or(0);
         self.ip = registers.ip;
         self.fp = registers.fp;
         found
